@@ -1,0 +1,82 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: preflight_questions
+short_description: List what is wrong with an inventory, and what the host must be asked
+version_added: 0.1.0
+author:
+  - llmops.serving contributors (@llmops-serving)
+description:
+  - Looks at the servers and models of one host as the inventory says them, all at once, without asking the host.
+  - What is sound goes on to the module M(llmops.serving.preflight), which asks the host, the hub and the registries.
+options:
+  _input:
+    description: The servers of one host, as in C(serving_servers).
+    type: list
+    elements: dict
+    required: true
+  models:
+    description: The models of the host, as in C(serving_models).
+    type: dict
+    required: true
+  registries:
+    description: Mirrors of container registries.
+    type: dict
+    default: {}
+  accelerator:
+    description: What the servers compute on.
+    type: str
+    default: cpu
+"""
+
+EXAMPLES = r"""
+- name: Refuse what cannot work
+  ansible.builtin.assert:
+    that: (serving_servers | llmops.serving.preflight_questions(models=serving_models)).problems == []
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(problems), one line each, with the variable at fault and what to write instead. No line holds a secret.
+    - C(servers) and C(models) without problems, as the module M(llmops.serving.preflight) takes them.
+  type: dict
+"""
+
+import typing as t
+
+from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
+from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site
+from ansible_collections.llmops.serving.plugins.plugin_utils._problems import inventory_problems, questions
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def preflight_questions(
+    servers: t.Any,
+    models: t.Any,
+    registries: dict[str, str] | None = None,
+    accelerator: str = "cpu",
+) -> dict[str, t.Any]:
+    """Judge a host's inventory, and prepare what the host is asked."""
+    site = Site(
+        models=models,
+        model_dir="",
+        registries=registries or {},
+        accelerator=accelerator,
+        engines=definitions(),
+    )
+    return {"problems": inventory_problems(servers, site), **questions(servers, site)}
+
+
+class FilterModule:
+    """Filters of the collection."""
+
+    def filters(self) -> dict[str, Callable[..., t.Any]]:
+        """Name the filters."""
+        return {"preflight_questions": preflight_questions}

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: server_plans
+short_description: Turn the servers of an inventory into what the module server makes true
+version_added: 0.1.0
+author:
+  - llmops.serving contributors (@llmops-serving)
+description:
+  - Maps the common words of each server to its engine's command line, by the engine's definition.
+  - For servers in which P(llmops.serving.serving_problems#filter) finds nothing.
+options:
+  _input:
+    description: The servers of one host, as in C(serving_servers).
+    type: list
+    elements: dict
+    required: true
+  models:
+    description: The models of the host, as in C(serving_models).
+    type: dict
+    required: true
+  model_dir:
+    description: The model store on the host.
+    type: path
+    required: true
+  registries:
+    description: Mirrors of container registries.
+    type: dict
+    default: {}
+  accelerator:
+    description: What the servers compute on.
+    type: str
+    default: cpu
+"""
+
+EXAMPLES = r"""
+- name: Show how each server will be run
+  ansible.builtin.debug:
+    msg: "{{ serving_servers | llmops.serving.server_plans(models=serving_models, model_dir='/srv/models') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: By the server's name, the parameters of the module M(llmops.serving.server), its secrets among them.
+  type: dict
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
+from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site, server_plan
+from ansible_collections.llmops.serving.plugins.plugin_utils._problems import inventory_problems
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def server_plans(
+    servers: list[dict[str, t.Any]],
+    models: dict[str, t.Any],
+    model_dir: str,
+    registries: dict[str, str] | None = None,
+    accelerator: str = "cpu",
+) -> dict[str, dict[str, t.Any]]:
+    """Plan each server of a host."""
+    site = Site(
+        models=models,
+        model_dir=model_dir,
+        registries=registries or {},
+        accelerator=accelerator,
+        engines=definitions(),
+    )
+    if problems := inventory_problems(servers, site):
+        raise AnsibleFilterError("; ".join(problems))
+    return {server["name"]: server_plan(server, site) for server in servers}
+
+
+class FilterModule:
+    """Filters of the collection."""
+
+    def filters(self) -> dict[str, Callable[..., t.Any]]:
+        """Name the filters."""
+        return {"server_plans": server_plans}

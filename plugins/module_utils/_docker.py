@@ -1,0 +1,68 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Ask and tell Docker, through its own program."""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
+
+
+def image_digest(reference: str) -> str | None:
+    """Find the digest of an image that is already on the host.
+
+    Args:
+        reference: The image's full name with a tag or a digest.
+
+    Returns:
+        `name@sha256:…`, or None when the image is not here or came from no registry.
+    """
+    try:
+        done = run(["docker", "image", "inspect", reference], check=False)
+    except CommandError:
+        return None
+    if done.code:
+        return None
+    digests = json.loads(done.out)[0].get("RepoDigests") or []
+    name = _bare_name(reference)
+    for digest in digests:
+        # Docker leaves out its own hub's name.
+        if _bare_name(digest) in {name, name.replace("docker.io/library/", "").replace("docker.io/", "")}:
+            return str(name + "@" + digest.partition("@")[2])
+    return None
+
+
+def pull(reference: str, timeout: float = 3600) -> str:
+    """Bring an image from its registry and say exactly which one came.
+
+    Args:
+        reference: The image's full name with a tag or a digest.
+        timeout: Seconds it may take.
+
+    Returns:
+        `name@sha256:…`
+
+    Raises:
+        CommandError: The registry does not answer, or has no such image.
+    """
+    run(["docker", "pull", "--quiet", reference], timeout=timeout)
+    digest = image_digest(reference)
+    if digest is None:
+        raise CommandError(f"docker pull {reference}: the registry gave no digest")
+    return digest
+
+
+def remove_container(name: str) -> None:
+    """Remove a container, running or not; none of that name is fine."""
+    run(["docker", "rm", "--force", name], check=False)
+
+
+def _bare_name(reference: str) -> str:
+    name = reference.partition("@")[0]
+    head, slash, tail = name.rpartition("/")
+    return head + slash + tail.partition(":")[0]

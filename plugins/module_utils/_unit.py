@@ -1,0 +1,120 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Ask and tell systemd about one unit."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.llmops.serving.plugins.module_utils._command import run
+
+UNIT_DIR = Path("/etc/systemd/system")
+
+
+class UnitState(t.NamedTuple):
+    """How a unit stands."""
+
+    active: str
+    sub: str
+    restarts: int
+    exit_code: int
+    enabled: str
+    invocation: str
+
+    @property
+    def running(self) -> bool:
+        """Whether its program runs now."""
+        return self.active == "active"
+
+
+class Unit:
+    """One unit of the collection's own: `llmops-<server>.service`."""
+
+    def __init__(self, server: str, directory: Path | None = None) -> None:
+        """Name the unit of a server; `directory` is where its file lies."""
+        self.name = f"llmops-{server}.service"
+        self.path = (directory or UNIT_DIR) / self.name
+
+    def read(self) -> str | None:
+        """Give the text of the unit's file, or None when there is none."""
+        return self.path.read_text(encoding="utf-8") if self.path.exists() else None
+
+    def write(self, text: str) -> None:
+        """Put the file in place in one step, and let systemd read it."""
+        write_atomically(self.path, text, 0o644)
+        run(["systemctl", "daemon-reload"])
+
+    def state(self) -> UnitState:
+        """Ask systemd."""
+        names = "ActiveState,SubState,NRestarts,ExecMainStatus,UnitFileState,InvocationID"
+        done = run(["systemctl", "show", "--property", names, self.name])
+        words = dict(line.partition("=")[::2] for line in done.out.splitlines())
+        return UnitState(
+            active=words.get("ActiveState", "inactive"),
+            sub=words.get("SubState", "dead"),
+            restarts=int(words.get("NRestarts") or 0),
+            exit_code=int(words.get("ExecMainStatus") or 0),
+            enabled=words.get("UnitFileState", ""),
+            invocation=words.get("InvocationID", ""),
+        )
+
+    def restart(self) -> None:
+        """Enable the unit and start it anew, forgetting earlier failures."""
+        run(["systemctl", "enable", "--quiet", self.name])
+        run(["systemctl", "reset-failed", self.name], check=False)
+        # The stop may take as long as the engine drains.
+        run(["systemctl", "restart", self.name], timeout=600)
+
+    def stop(self) -> None:
+        """Stop the unit; one that is not there is stopped already."""
+        run(["systemctl", "stop", self.name], timeout=600, check=False)
+
+    def remove(self) -> None:
+        """Stop the unit, and take it away from systemd and the disk."""
+        self.stop()
+        run(["systemctl", "disable", "--quiet", self.name], check=False)
+        if self.path.exists():
+            self.path.unlink()
+        run(["systemctl", "daemon-reload"])
+        run(["systemctl", "reset-failed", self.name], check=False)
+
+    def log(self, since: float, lines: int = 200) -> list[str]:
+        """Give the unit's last lines in the journal.
+
+        Args:
+            since: Seconds since the epoch; older lines are left out.
+            lines: How many at the most.
+        """
+        argv = ["journalctl", "--unit", self.name, "--since", f"@{int(since)}", "--lines", str(lines)]
+        done = run([*argv, "--output", "cat", "--no-pager", "--quiet"], check=False)
+        return done.out.splitlines()
+
+
+def write_atomically(path: Path, text: str, mode: int) -> None:
+    """Write a file so that a reader, or a crash, finds the old text or the new one, never a part.
+
+    Args:
+        path: Where it shall lie.
+        text: Its content.
+        mode: Its permissions, from its first moment.
+    """
+    handle, name = tempfile.mkstemp(dir=str(path.parent), prefix=".llmops-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        if temporary.exists():
+            temporary.unlink()
+        raise
