@@ -31,6 +31,11 @@ options:
     description: What the servers compute on.
     type: str
     default: cpu
+  only:
+    description: Names of the servers to act on. Each must be among the servers.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -51,7 +56,11 @@ import typing as t
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
 from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site
-from ansible_collections.llmops.serving.plugins.plugin_utils._problems import inventory_problems, questions
+from ansible_collections.llmops.serving.plugins.plugin_utils._problems import (
+    choice_problems,
+    inventory_problems,
+    questions,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +71,7 @@ def preflight_questions(
     models: t.Any,
     registries: dict[str, str] | None = None,
     accelerator: str = "cpu",
+    only: list[str] | None = None,
 ) -> dict[str, t.Any]:
     """Judge a host's inventory, and prepare what the host is asked."""
     site = Site(
@@ -71,7 +81,8 @@ def preflight_questions(
         accelerator=accelerator,
         engines=definitions(),
     )
-    return {"problems": inventory_problems(servers, site), **questions(servers, site)}
+    problems = [*inventory_problems(servers, site), *choice_problems(servers, only or [])]
+    return {"problems": problems, **questions(servers, site)}
 
 
 class FilterModule:

@@ -52,6 +52,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
 from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site, server_plan
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import inventory_problems

@@ -36,6 +36,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.llmops.serving.plugins.plugin_utils._systemd import quote
 
 if t.TYPE_CHECKING:

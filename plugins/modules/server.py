@@ -262,8 +262,9 @@ def main() -> None:
         "url": server_url(params["bind"], params["port"]) + "/v1" if params["port"] else None,
         "models": [model["name"] for model in params["models"]],
     }
-    # A connection that is lost half-way must not end the transaction half-way.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A connection that is lost, or Ctrl-C on the controller, must not end the transaction half-way.
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     try:
         with server_lock(params["name"], wait=not module.check_mode):
             result.update(act(server, params["state"], module.check_mode, module._diff))

@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 # A name's first part is a registry when it could be a host name, else the image is one of Docker Hub's.
 # https://github.com/distribution/reference
 _REFERENCE: t.Final = re.compile(
-    r"(?P<name>[a-zA-Z0-9.-]+(?::\d+)?(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
+    r"(?P<name>[a-zA-Z0-9.-]+(?::\d+(?=/))?(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
 )
 

@@ -45,14 +45,6 @@ class Site:
     engines: Mapping[str, Definition]
 
 
-def is_loopback(bind: str) -> bool:
-    """Tell whether an address to bind is reached from the host alone."""
-    try:
-        return ipaddress.ip_address(bind).is_loopback
-    except ValueError:
-        return bind == "localhost"
-
-
 def model_names(server: Mapping[str, t.Any]) -> list[str]:
     """List the models of a server, whichever word names them."""
     return [*([server["model"]] if server.get("model") else []), *(server.get("models") or [])]
@@ -96,15 +88,16 @@ def server_problems(server: Mapping[str, t.Any], site: Site) -> Iterator[str]:
 def _access_problems(server: Mapping[str, t.Any]) -> Iterator[str]:
     bind, keys = server.get("bind") or "127.0.0.1", server.get("api_key")
     try:
-        ipaddress.ip_address(bind)
+        public = not ipaddress.ip_address(bind).is_loopback
     except ValueError:
+        public = False
         yield f"bind: {bind!r} is no IP address: write 127.0.0.1, 0.0.0.0, or an address of the host"
     if keys is not None and (not keys or any(not key.strip() for key in keys)):
         # Every engine takes an empty key for "no key" and serves everybody.
         yield "api_key: a key is empty, and engines take that for no key and serve everybody: set a value, or remove it"
     elif keys and any(set(key) & set(",\r\n\0 \t") for key in keys):
         yield "api_key: a key holds a comma, a blank or a line break: choose one without"
-    elif not keys and not is_loopback(bind):
+    elif not keys and public:
         yield f"bind: {bind} is public and api_key is not set: set api_key, or bind 127.0.0.1"
 
 

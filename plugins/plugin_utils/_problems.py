@@ -14,6 +14,7 @@ import typing as t
 from collections import Counter
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import parse_models
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import role_options
 from ansible_collections.llmops.serving.plugins.plugin_utils._plan import image_of, server_problems
@@ -48,6 +49,21 @@ def inventory_problems(servers: t.Any, site: Site) -> list[str]:
     for index, server in enumerate(servers):
         problems += [f"{_where(server, index)}{line}" for line in _server_problems(server, site)]
     return [*problems, *_clashes([_filled(server) for server in servers if not list(_types(server))])]
+
+
+def choice_problems(servers: t.Any, only: list[str]) -> list[str]:
+    """List the chosen servers that there are none of.
+
+    Args:
+        servers: The value of `serving_servers`, whatever it is.
+        only: The names that were chosen.
+
+    Returns:
+        One line a problem.
+    """
+    names = [server.get("name") for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []
+    have = ", ".join(str(name) for name in names) or "none"
+    return [f"serving_only: there is no server {name!r}: choose among {have}" for name in only if name not in names]
 
 
 def questions(servers: t.Any, site: Site) -> dict[str, t.Any]:

@@ -1,0 +1,287 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The transaction, with systemd, Docker and the engine's answers played by the test."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.llmops.serving.plugins.module_utils import _generations, _server, _unit
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
+from ansible_collections.llmops.serving.plugins.module_utils._gate import GateError
+from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets
+from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
+from ansible_collections.llmops.serving.plugins.module_utils._unit import UnitState
+
+OWNER = (os.getuid(), os.getgid())
+GOOD_PROBE = {"probe": "chat", "ok": True}
+
+
+@dataclass
+class World:
+    """A host: what was done to it, and how its engine answers."""
+
+    bad_units: set[str] = field(default_factory=set)
+    registry: dict[str, str] = field(default_factory=lambda: {"img:1": "img@sha256:1", "img:2": "img@sha256:2"})
+    running: str = ""
+    enabled: bool = False
+    done: list[str] = field(default_factory=list)
+    pulled: list[str] = field(default_factory=list)
+    unit_file: Path = Path()
+    gates: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def restart(self) -> None:
+        self.running, self.enabled = self.unit_file.read_text(encoding="utf-8"), True
+        self.done.append("restart")
+
+    def stop(self) -> None:
+        self.running = ""
+        self.done.append("stop")
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(unit_file=tmp_path / "units" / "llmops-chat.service")
+    made.unit_file.parent.mkdir()
+    monkeypatch.setattr(_generations, "STATE_DIR", tmp_path / "servers")
+    monkeypatch.setattr(_unit, "UNIT_DIR", made.unit_file.parent)
+    monkeypatch.setattr(_unit, "run", lambda argv, **_: made.done.append(" ".join(argv[:2])))
+    monkeypatch.setattr(_unit.Unit, "restart", lambda _: made.restart())
+    monkeypatch.setattr(_unit.Unit, "stop", lambda _: made.stop())
+    monkeypatch.setattr(_unit.Unit, "log", lambda *_: ["E unknown model architecture: 'x'"])
+
+    def state(_: object) -> UnitState:
+        on = bool(made.running)
+        enabled = "enabled" if made.enabled else ""
+        return UnitState("active" if on else "inactive", "running" if on else "dead", 0, 0, enabled, "")
+
+    monkeypatch.setattr(_unit.Unit, "state", state)
+
+    def pull(reference: str) -> str:
+        made.pulled.append(reference)
+        if reference not in made.registry:
+            raise CommandError("manifest unknown")
+        return made.registry[reference]
+
+    monkeypatch.setattr(_server, "pull", pull)
+    monkeypatch.setattr(_server, "image_digest", lambda name: name if name in made.registry.values() else None)
+    monkeypatch.setattr(_server, "remove_container", lambda name: made.done.append(f"rm {name}"))
+
+    class FakeGate:
+        def __init__(self, asked: dict[str, t.Any], key: str | None, *_: object) -> None:
+            self.asked, self.key = asked, key
+
+        def wait(self) -> None:
+            if "CRASH" in made.running:
+                raise GateError("start", "exit code 1", "", died=True)
+
+        def run(self) -> list[dict[str, t.Any]]:
+            made.gates.append((made.running, self.key))
+            if any(word in made.running for word in made.bad_units):
+                raise GateError("chat probe of m", "the answer is garbage", "set another model")
+            return [GOOD_PROBE]
+
+    monkeypatch.setattr(_server, "Gate", FakeGate)
+    return made
+
+
+def server(tmp_path: Path, unit: str = "first", image: str = "img:1", key: str | None = None, **words: t.Any) -> Server:
+    models = [{"name": "m", "task": "chat", "path": str(tmp_path)}]
+    asked = {
+        "unit": f"{unit} @IMAGE@ @GENERATION@\n",
+        "image": image,
+        "models": models,
+        "bind": "127.0.0.1",
+        "port": 1,
+        "gate": [],
+        "load": {},
+        "doctor": [{"pattern": "architecture: '(?P<what>.)'", "cause": "no {what}", "remedy": "other model"}],
+        **words,
+    }
+    return Server("chat", asked, Secrets({"api-key": key} if key else {}, key, OWNER))
+
+
+def test_a_new_server_is_created_and_judged(world: World, tmp_path: Path) -> None:
+    outcome = server(tmp_path).apply()
+    assert (outcome["action"], outcome["changed"], outcome["generation"]) == ("created", True, 1)
+    assert outcome["image"] == "img@sha256:1"
+    assert outcome["probes"] == [GOOD_PROBE]
+    assert world.running == f"first img@sha256:1 {tmp_path}/servers/chat/0001\n"
+
+
+def test_a_second_run_changes_nothing_and_judges_again(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    world.done.clear()
+    outcome = server(tmp_path).apply()
+    assert (outcome["action"], outcome["changed"]) == ("unchanged", False)
+    assert world.done == []
+    assert len(world.gates) == 2
+    assert world.pulled == ["img:1"]
+
+
+CHANGES: list[dict[str, t.Any]] = [{"unit": "second"}, {"image": "img:2"}, {"key": "new-key"}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_makes_a_new_generation(world: World, tmp_path: Path, change: dict[str, t.Any]) -> None:
+    server(tmp_path).apply()
+    outcome = server(tmp_path, **change).apply()
+    assert (outcome["action"], outcome["generation"]) == ("updated", 2)
+    assert world.running.endswith("0002\n")
+
+
+def test_how_it_is_judged_is_no_reason_to_restart(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    outcome = server(tmp_path, gate=[{"task": "chat"}], load={"seconds": 1}).apply()
+    assert outcome["action"] == "unchanged"
+    current = server(tmp_path).store.current()
+    assert current is not None
+    assert current.asked["gate"] == [{"task": "chat"}]
+    assert world.done.count("restart") == 1
+
+
+def test_a_unit_edited_by_hand_is_put_right(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    world.unit_file.write_text("edited", encoding="utf-8")
+    assert server(tmp_path).apply()["action"] == "updated"
+    assert world.unit_file.read_text(encoding="utf-8").startswith("first")
+
+
+def test_a_server_that_is_down_is_started(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    world.running = ""
+    outcome = server(tmp_path).apply()
+    assert (outcome["action"], outcome["changed"]) == ("restarted", True)
+
+
+def test_a_server_that_answers_garbage_is_started_anew_once_and_then_told(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    world.bad_units.add("first")
+    with pytest.raises(ServerError, match="garbage"):
+        server(tmp_path).apply()
+    assert world.done.count("restart") == 2
+
+
+def test_a_change_that_answers_garbage_gives_way_to_the_old_one(world: World, tmp_path: Path) -> None:
+    server(tmp_path, key="old-key").apply()
+    world.bad_units.add("second")
+    with pytest.raises(ServerError) as caught:
+        server(tmp_path, unit="second", key="new-key").apply()
+    assert caught.value.rolled_back
+    assert (caught.value.check, caught.value.cause) == ("chat probe of m", "the answer is garbage")
+    assert "generation 1 serves again" in caught.value.remedy
+    assert world.running.startswith("first")
+    assert world.gates[-1][1] == "old-key"
+    assert server(tmp_path).store.numbers() == [1]
+
+
+def test_an_engine_that_dies_is_diagnosed_by_its_log(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    with pytest.raises(ServerError) as caught:
+        server(tmp_path, unit="CRASH").apply()
+    assert (caught.value.cause, caught.value.remedy.split(" (")[0]) == ("no x", "other model")
+    assert world.running.startswith("first")
+
+
+def test_when_the_old_one_fails_too_both_are_told_and_kept(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    world.bad_units |= {"first", "second"}
+    with pytest.raises(ServerError) as caught:
+        server(tmp_path, unit="second").apply()
+    assert not caught.value.rolled_back
+    assert "the generation before fails too" in caught.value.cause
+    assert server(tmp_path).store.numbers() == [1, 2]
+
+
+def test_nothing_is_left_of_a_first_attempt_that_fails(world: World, tmp_path: Path) -> None:
+    world.bad_units.add("first")
+    with pytest.raises(ServerError):
+        server(tmp_path).apply()
+    assert not world.unit_file.exists()
+    assert not (tmp_path / "servers" / "chat").exists()
+    assert "rm llmops-chat" in world.done
+
+
+# Each of these fails before the running server is touched.
+EARLY: list[tuple[dict[str, t.Any], str]] = [
+    ({"image": "img:none"}, "pull: manifest unknown"),
+    ({"unit": "second", "models": [{"name": "gone", "task": "chat", "path": "/no/such"}]}, "model: gone is not in"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), EARLY)
+def test_what_can_fail_early_does(world: World, tmp_path: Path, change: dict[str, t.Any], words: str) -> None:
+    server(tmp_path).apply()
+    world.done.clear()
+    with pytest.raises(ServerError, match=words):
+        server(tmp_path, **change).apply()
+    assert world.done == []
+    assert world.running.startswith("first")
+
+
+def test_a_full_disk_leaves_no_half_generation(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server(tmp_path).apply()
+    write = _generations.write_atomically
+
+    def full(path: Path, text: str, mode: int) -> None:
+        if path.name == "server.json":
+            raise OSError(28, "No space left on device")
+        write(path, text, mode)
+
+    monkeypatch.setattr(_generations, "write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        server(tmp_path, unit="second").apply()
+    assert server(tmp_path).store.numbers() == [1]
+    assert world.running.startswith("first")
+
+
+def test_a_run_cut_off_before_the_gate_is_done_again(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    cut = server(tmp_path, unit="second")
+    cut.unit.write(cut.store.add(cut.asked, "img@sha256:1", cut.secrets).unit)
+    world.restart()
+    outcome = server(tmp_path, unit="second").apply()
+    assert outcome["action"] == "updated"
+    assert world.running.startswith("second")
+
+
+def test_only_the_last_generations_are_kept(world: World, tmp_path: Path) -> None:
+    for number in range(5):
+        server(tmp_path, unit=f"unit{number}").apply()
+    assert server(tmp_path).store.numbers() == [3, 4, 5]
+    assert world.running.startswith("unit4")
+
+
+def test_secrets_are_the_owners_alone(world: World, tmp_path: Path) -> None:
+    server(tmp_path, key="k").apply()
+    generation = tmp_path / "servers/chat/0001"
+    for path in (generation / "secrets/api-key", generation / "client-key"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((generation / "secrets").stat().st_mode) == 0o700
+    assert "k" not in (generation / "server.json").read_text(encoding="utf-8").split('"')
+    assert world.gates[-1][1] == "k"
+
+
+def test_the_diff_names_secrets_and_shows_none(world: World, tmp_path: Path) -> None:
+    server(tmp_path, key="old-key").apply()
+    changed = server(tmp_path, unit="second", key="new-key")
+    diff = changed.diff(changed.store.current())
+    assert diff["before"] == "first img@sha256:1 @GENERATION@\n"
+    assert diff["after"] == "second img@sha256:1 @GENERATION@\n# secret api-key changed\n"
+    assert world.running.startswith("first")
+
+
+def test_remove_takes_everything_away(world: World, tmp_path: Path) -> None:
+    server(tmp_path, key="k").apply()
+    assert server(tmp_path).remove()
+    assert not world.unit_file.exists()
+    assert not (tmp_path / "servers/chat").exists()
+    assert not server(tmp_path).remove()
