@@ -1,0 +1,211 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The typed API: a site is an inventory, and the four things that can be done with it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmops_serving.errors import DriverError, Interrupted, UsageError
+from llmops_serving.results import parse_events
+from llmops_serving.runner import Interrupt, Outcome, PlaybookRun, run_playbook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from llmops_serving.progress import Progress
+    from llmops_serving.results import RunResult
+
+
+class _Silence:
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Ignore the event."""
+
+    def tick(self) -> None:
+        """Ignore the time."""
+
+    def stopping(self) -> None:
+        """Ignore the interrupt."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """The hosts of an inventory and what they serve.
+
+    >>> result = Site("inventories/lab").apply()
+    >>> [(server.name, server.url, [probe.sample for probe in server.probes]) for server in result.servers]
+
+    Every method runs one playbook of the collection. It returns the results also where hosts or servers failed
+    (`result.ok` is False then) and raises `UsageError` where nothing could be run, `DriverError` where Ansible cannot,
+    and `Interrupted` after Ctrl-C, once everything has stopped.
+
+    Attributes:
+        inventory: A path to an inventory, a list of hosts with a comma in it, or several of these.
+        limit: A host pattern as of `ansible-playbook --limit`.
+        servers: Names of servers to work on; all of them if empty.
+        extra_vars: Variables that win over the inventory.
+        extra_vars_options: The same as text, as `ansible-playbook -e` takes it: `key=value`, JSON, or `@file`.
+        vault_password_file: A file that holds the vault's password, or a script that prints it.
+        become_password: The password of sudo on the hosts.
+        forks: Number of hosts at a time.
+        verbosity: Number of -v of ansible-playbook.
+        environment: Variables to add to the environment of the run.
+        keep_artifacts: A folder where ansible-runner's files are kept; they may hold what modules returned.
+    """
+
+    inventory: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+    limit: str | None = None
+    servers: Sequence[str] = ()
+    extra_vars: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    extra_vars_options: Sequence[str] = field(default=(), repr=False)
+    vault_password_file: str | os.PathLike[str] | None = None
+    become_password: str | None = field(default=None, repr=False)
+    forks: int | None = None
+    verbosity: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    keep_artifacts: str | os.PathLike[str] | None = None
+
+    def plan(self, *, diff: bool = False, progress: Progress | None = None) -> RunResult:
+        """Tell what `apply` would change, and change nothing.
+
+        Args:
+            diff: Let modules report differences, secrets masked.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results; `changed` says whether `apply` would change something.
+        """
+        return self._run("plan", check=True, diff=diff, progress=progress)
+
+    def apply(self, *, check: bool = False, diff: bool = False, progress: Progress | None = None) -> RunResult:
+        """Make the hosts serve what the inventory says, and prove it with real requests.
+
+        Args:
+            check: Change nothing.
+            diff: Let modules report differences, secrets masked.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results.
+        """
+        return self._run("apply", check=check, diff=diff, progress=progress)
+
+    def verify(self, *, progress: Progress | None = None) -> RunResult:
+        """Probe what runs with real requests, and change nothing.
+
+        Args:
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results.
+        """
+        return self._run("verify", progress=progress)
+
+    def remove(self, *, check: bool = False, diff: bool = False, progress: Progress | None = None) -> RunResult:
+        """Remove the servers of the inventory from its hosts: unit, container and files.
+
+        Args:
+            check: Change nothing.
+            diff: Let modules report differences, secrets masked.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results.
+        """
+        return self._run("remove", check=check, diff=diff, progress=progress)
+
+    def _run(
+        self, command: str, *, check: bool = False, diff: bool = False, progress: Progress | None = None
+    ) -> RunResult:
+        watcher = progress or _Silence()
+        run = PlaybookRun(
+            playbook=f"llmops.serving.{'site' if command == 'apply' else command}",
+            inventory=self._inventory(),
+            limit=self.limit,
+            check=check,
+            diff=diff,
+            extra_vars={**self.extra_vars, **({"serving_only": list(self.servers)} if self.servers else {})},
+            options=self._options(),
+            become_password=self.become_password,
+            verbosity=self.verbosity,
+            environment=self.environment,
+            keep_artifacts=Path(self.keep_artifacts).absolute() if self.keep_artifacts else None,
+        )
+        outcome = run_playbook(
+            run,
+            on_event=watcher.event,
+            on_tick=watcher.tick,
+            on_stop=watcher.stopping,
+            interrupt=Interrupt(),
+        )
+        parsed = parse_events(
+            outcome.events,
+            command=command,
+            check=check,
+            rc=outcome.rc,
+            interrupted=outcome.interrupted,
+        )
+        result = replace(parsed, seconds=outcome.seconds)
+        if result.interrupted:
+            raise Interrupted(result)
+        _refuse_nothing(result, outcome, self, ", ".join(run.inventory))
+        return result
+
+    def _inventory(self) -> tuple[str, ...]:
+        given = [self.inventory] if isinstance(self.inventory, str | os.PathLike) else list(self.inventory)
+        sources = [os.fspath(source) for source in given]
+        if not sources:
+            msg = "no inventory: name one, such as inventories/cpu"
+            raise UsageError(msg)
+        return tuple(source if "," in source else str(_existing(source, "inventory")) for source in sources)
+
+    def _options(self) -> tuple[str, ...]:
+        options = ["--forks", str(self.forks)] if self.forks else []
+        if self.vault_password_file:
+            options += ["--vault-password-file", str(_existing(self.vault_password_file, "vault password file"))]
+        for value in self.extra_vars_options:
+            if value.startswith("@"):
+                value = f"@{_existing(value[1:], 'file of extra variables')}"  # noqa: PLW2901 - the same value, absolute
+            options += ["--extra-vars", value]
+        return tuple(options)
+
+
+def _refuse_nothing(result: RunResult, outcome: Outcome, site: Site, where: str) -> None:
+    """Turn a run that reached no host, or no server, into the reason why."""
+    if not result.hosts:
+        said = "\n".join(str(event.get("stdout", "")) for event in outcome.events)
+        if "No inventory was parsed" in said:
+            msg = f"the inventory {where} cannot be read: {_unparsed(said)}"
+            raise UsageError(msg)
+        if site.limit and ("no hosts to target" in said or outcome.rc == 0):
+            msg = f"no host of the group serving in {where} matches --limit {site.limit}"
+            raise UsageError(msg)
+        if outcome.rc == 0:
+            msg = f"no host in the group serving of {where}: list the hosts that shall serve in this group"
+            raise UsageError(msg)
+        raise DriverError("\n".join(result.errors))
+    unknown = sorted(set(site.servers) - {server.name for server in result.servers})
+    if result.ok and unknown:
+        msg = f"no server named {', '.join(unknown)} in serving_servers of {where}"
+        raise UsageError(msg)
+
+
+def _existing(path: str | os.PathLike[str], what: str) -> Path:
+    found = Path(path).expanduser().absolute()
+    if not found.exists():
+        msg = f"{what} not found: {path}"
+        raise UsageError(msg)
+    return found
+
+
+def _unparsed(said: str) -> str:
+    """Find why an inventory was not understood: each parser complains, and only one complaint is about its format."""
+    prefix = "[WARNING]: Failed to parse inventory with "
+    causes = [line.removeprefix(prefix) for line in said.splitlines() if line.startswith(prefix)]
+    chosen = next((cause for cause in causes if cause.startswith("'yaml'")), causes[0] if causes else "")
+    return chosen.partition(":")[2].strip() or "it is in no format that Ansible knows"
