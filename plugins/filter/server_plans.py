@@ -45,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: By the server's name, the parameters of the module M(llmops.serving.server), its secrets among them.
+  description: By the server's name, the parameters of the module M(llmops.serving.server) but its C(secrets).
   type: dict
 """
 

@@ -68,12 +68,17 @@ options:
         type: path
         required: true
   secrets:
-    description: Contents of the files below C(@GENERATION@/secrets), by name.
+    description: What must not be seen.
     type: dict
     default: {}
-  api_key:
-    description: The key that the probes send. A request without it must be refused.
-    type: str
+    suboptions:
+      files:
+        description: Contents of the files below C(@GENERATION@/secrets), by name.
+        type: dict
+        default: {}
+      client_key:
+        description: The key that the probes send. A request without it must be refused.
+        type: str
   user:
     description: User and group id of the container, the owner of the secrets.
     type: str
@@ -232,8 +237,15 @@ ARGUMENTS: dict[str, t.Any] = {
             "path": {"type": "path", "required": True},
         },
     },
-    "secrets": {"type": "dict", "default": {}, "no_log": True},
-    "api_key": {"type": "str", "no_log": True},
+    "secrets": {
+        "type": "dict",
+        "default": {},
+        "no_log": True,
+        "options": {
+            "files": {"type": "dict", "default": {}, "no_log": True},
+            "client_key": {"type": "str", "no_log": True},
+        },
+    },
     "user": {"type": "str", "default": "0:0"},
     "readiness": {"type": "str", "default": "/health"},
     "guarded": {"type": "str", "default": "/v1/models"},
@@ -252,7 +264,9 @@ def main() -> None:
     )
     params, began = module.params, time.monotonic()
     user, _, group = params["user"].partition(":")
-    secrets = Secrets(params["secrets"], params["api_key"], (int(user), int(group or user)))
+    secrets = Secrets(
+        params["secrets"].get("files") or {}, params["secrets"].get("client_key"), (int(user), int(group or user))
+    )
     server = Server(params["name"], {word: params[word] for word in ASKED}, secrets)
     result: dict[str, t.Any] = {
         "name": params["name"],

@@ -32,6 +32,8 @@ MODELS: t.Final = "/models"
 GENERATION: t.Final = "@GENERATION@"
 IMAGE: t.Final = "@IMAGE@"
 _LAST_PORT: t.Final = 65535
+# The file of an engine that takes its key from an environment variable.
+_ENVIRONMENT: t.Final = "environment"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +158,7 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         site: What the host's servers share.
 
     Returns:
-        The parameters of the module `server`, and in `unit_words` what the unit's template needs.
+        The parameters of the module `server` but its `secrets`, and in `unit_words` what the unit's template needs.
     """
     definition = site.engines[server["engine"]]
     # An image of the user's own is still one for this accelerator.
@@ -171,7 +173,7 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         }
         for spec in specs
     ]
-    secret_files, secret_words, secret_env = _secrets(server, definition)
+    keys = _key_words(server, definition)
     words = arguments(
         server,
         [(model["name"], model["inside"]) for model in models],
@@ -179,7 +181,7 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         variant,
         definition,
     )
-    command = [*secret_env, *definition["entrypoint"], *words, *secret_words]
+    command = [*keys.before, *definition["entrypoint"], *words, *keys.after]
     bind = server.get("bind") or "127.0.0.1"
     return {
         "name": server["name"],
@@ -188,9 +190,7 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         "bind": bind,
         "port": server["port"],
         "models": [{key: model[key] for key in ("name", "task", "path")} for model in models],
-        "secrets": secret_files,
         "user": definition["user"],
-        "api_key": (server.get("api_key") or [None])[0],
         "readiness": definition["readiness"],
         "guarded": definition["guarded"],
         "gate": [
@@ -202,7 +202,7 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         "unit_words": {
             "title": definition["title"],
             "stop_seconds": definition["stop_seconds"],
-            "run": _docker_words(server, definition, models, has_secrets=bool(secret_files)) + _entry(command),
+            "run": _docker_words(server, definition, models, has_secrets=bool(server.get("api_key"))) + _entry(command),
         },
     }
 
@@ -216,7 +216,8 @@ def _docker_words(
     words += ["--label", f"llmops.server={server['name']}", "--user", definition["user"]]
     # CIS Docker Benchmark, section 5; an engine that cannot live with one of these says so in its definition.
     words += ["--read-only", "--tmpfs", "/tmp:mode=1777", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]  # noqa: S108  the container's own
-    words += ["--pids-limit", "4096", "--ulimit", "nofile=65536:65536"]
+    # Docker 29 gives a container 1024 open files, too few for connections; not more than small hosts may give.
+    words += ["--pids-limit", "4096", "--ulimit", "nofile=16384:16384"]
     words += ["--publish", f"{host}:{server['port']}:{definition['container_port']}"]
     for model in models:
         words += ["--mount", f"type=bind,src={model['path']},dst={MODELS}/{model['name']},readonly"]
@@ -232,13 +233,38 @@ def _entry(command: list[str]) -> list[str]:
     return ["--entrypoint", command[0], IMAGE, *command[1:]]
 
 
-def _secrets(server: Mapping[str, t.Any], definition: Definition) -> tuple[dict[str, str], list[str], list[str]]:
-    """Find each engine's way for its keys: files of their own, words for the engine, words before the engine."""
+def server_secrets(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
+    """Find what of one server's entry must not be seen.
+
+    Args:
+        server: One entry of `serving_servers`, without problems.
+        site: What the host's servers share.
+
+    Returns:
+        `files`, by name the texts that the container reads, and `client_key`, the key that the gate sends.
+    """
     if not (keys := server.get("api_key")):
-        return {}, [], []
+        return {"files": {}, "client_key": None}
+    rule = site.engines[server["engine"]]["secrets"]["api_key"]
+    if "file" in rule:
+        files = {rule["file"]: "".join(f"{key}\n" for key in keys)}
+    else:
+        files = {_ENVIRONMENT: f"{rule['env']}={shlex.quote(keys[0])}\n"}
+    return {"files": files, "client_key": keys[0]}
+
+
+class _KeyWords(t.NamedTuple):
+    """Words of a command line that lead an engine to its keys."""
+
+    before: list[str]
+    after: list[str]
+
+
+def _key_words(server: Mapping[str, t.Any], definition: Definition) -> _KeyWords:
+    if not server.get("api_key"):
+        return _KeyWords([], [])
     rule = definition["secrets"]["api_key"]
     if "file" in rule:
-        return {rule["file"]: "".join(f"{key}\n" for key in keys)}, [rule["flag"], f"{SECRETS}/{rule['file']}"], []
+        return _KeyWords([], [rule["flag"], f"{SECRETS}/{rule['file']}"])
     # The shell reads the file inside the container, so `docker inspect` shows a path where --env-file shows the key.
-    script = f'set -a; . {SECRETS}/environment; set +a; exec "$@"'
-    return {"environment": f"{rule['env']}={shlex.quote(keys[0])}\n"}, [], ["/bin/sh", "-c", script, "sh"]
+    return _KeyWords(["/bin/sh", "-c", f'set -a; . {SECRETS}/{_ENVIRONMENT}; set +a; exec "$@"', "sh"], [])

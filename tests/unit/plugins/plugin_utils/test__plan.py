@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
-from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site, server_plan
+from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site, server_plan, server_secrets
 
 REVISION = "0123456789ab" + "c" * 28
 MODELS: dict[str, dict[str, t.Any]] = {
@@ -20,15 +21,11 @@ MODELS: dict[str, dict[str, t.Any]] = {
 }
 
 
+SITE = Site(models=MODELS, model_dir="/srv/models", registries={}, accelerator="cpu", engines=definitions())
+
+
 def plan(server: dict[str, t.Any], **site: t.Any) -> dict[str, t.Any]:
-    words: dict[str, t.Any] = {
-        "models": MODELS,
-        "model_dir": "/srv/models",
-        "registries": {},
-        "accelerator": "cpu",
-        "engines": definitions(),
-    }
-    return server_plan({"name": "s", "port": 8001, **server}, Site(**(words | site)))
+    return server_plan({"name": "s", "port": 8001, **server}, dataclasses.replace(SITE, **site))
 
 
 def engine_words(server: dict[str, t.Any], **site: t.Any) -> list[str]:
@@ -115,16 +112,16 @@ KEYS = [
 @pytest.mark.parametrize(("server", "name", "text"), KEYS)
 def test_a_key_goes_into_a_file_and_nowhere_else(server: dict[str, t.Any], name: str, text: str) -> None:
     planned = plan(server)
-    assert planned["secrets"] == {name: text}
-    assert planned["api_key"] == server["api_key"][0]
+    found = server_secrets(server, SITE)
+    assert found == {"files": {name: text}, "client_key": server["api_key"][0]}
+    assert "0p" not in str(planned)
     assert not any("0p" in word for word in planned["unit_words"]["run"])
     assert "type=bind,src=@GENERATION@/secrets,dst=/run/secrets/llmops,readonly" in planned["unit_words"]["run"]
 
 
 def test_without_a_key_nothing_secret_is_mounted() -> None:
     planned = plan(LLAMA)
-    assert planned["secrets"] == {}
-    assert planned["api_key"] is None
+    assert server_secrets(LLAMA, SITE) == {"files": {}, "client_key": None}
     assert not any("secrets" in word for word in planned["unit_words"]["run"])
 
 

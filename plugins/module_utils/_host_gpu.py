@@ -1,0 +1,261 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host knows about its NVIDIA GPUs, read from sysfs, procfs and, where it answers, nvidia-smi."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    # A runner takes argv and a time limit in seconds; it gives stdout, or None when the command is missing, late or
+    # fails.
+    Runner = Callable[[Sequence[str], float], str | None]
+
+NVIDIA_VENDOR = "0x10de"
+# PCI class 03xx is a display controller: 0300 VGA, 0302 3D. NVSwitch (0680) and NVIDIA NICs (0200, 0207) are not.
+DISPLAY_CLASS = "0x03"
+
+SMI_FIELDS = (
+    "index",
+    "uuid",
+    "name",
+    "memory.total",
+    "memory.free",
+    "compute_cap",
+    "driver_version",
+    "mig.mode.current",
+    "pci.bus_id",
+)
+SMI_COMMAND = ("nvidia-smi", "--query-gpu=" + ",".join(SMI_FIELDS), "--format=csv,noheader,nounits")
+# Without persistence mode the driver initialises every GPU first, which takes seconds on a large machine.
+SMI_TIMEOUT = 5.0
+# Versions of libnvidia-ml and of GPUs differ in how they say "no such value".
+UNKNOWN = frozenset({"", "[n/a]", "n/a", "[not supported]", "[unknown error]", "[insufficient permissions]"})
+
+CDI_DIRECTORIES = ("etc/cdi", "run/cdi", "var/run/cdi")
+CDI_BY_DEFAULT = (28, 2)
+
+
+def read_text(path: Path) -> str | None:
+    """Read a small file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its text without surrounding white space, or None when it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def version_tuple(version: str | None) -> tuple[int, ...]:
+    """Give the leading numbers of a version for comparing: ``28.2.2`` is (28, 2, 2), None is ().
+
+    Args:
+        version: A version as a program prints it.
+
+    Returns:
+        The numbers up to the first part that does not begin with a digit.
+    """
+    match = re.match(r"\d+(?:\.\d+)*", version or "")
+    return tuple(int(part) for part in match.group().split(".")) if match else ()
+
+
+def normal_pci(address: str) -> str:
+    """Write a PCI address as sysfs does: nvidia-smi prints ``00000000:3B:00.0``, sysfs ``0000:3b:00.0``.
+
+    Args:
+        address: A PCI address with domain.
+
+    Returns:
+        The address in lower case with a domain of four digits.
+    """
+    domain, _, rest = address.strip().lower().partition(":")
+    return f"{domain[-4:]:>04}:{rest}"
+
+
+def parse_smi(text: str) -> list[dict[str, Any]]:
+    """Parse the answer to SMI_COMMAND.
+
+    Args:
+        text: CSV without header and units, one GPU a line, columns SMI_FIELDS (the last may be missing).
+
+    Returns:
+        One dict per GPU: index (int), uuid, name, memory_total and memory_free (bytes), compute_capability
+        (``9.0``), driver_version, mig (bool), pci. A field the driver does not tell is None. Lines that are not a
+        GPU (``Unable to determine the device handle …`` of a lost one) are left out.
+    """
+    gpus: list[dict[str, Any]] = []
+    for line in text.splitlines():
+        cells: list[str | None] = [
+            None if cell.strip().lower() in UNKNOWN else cell.strip() for cell in line.split(",")
+        ]
+        if len(cells) < len(SMI_FIELDS) - 1 or not (cells[0] or "").isdigit():
+            continue
+        cells += [None] * (len(SMI_FIELDS) - len(cells))
+        index, uuid, name, total, free, capability, driver, mig, pci = cells[: len(SMI_FIELDS)]
+        gpus.append(
+            {
+                "index": int(index or 0),
+                "uuid": uuid,
+                "name": name,
+                "memory_total": _mebibytes(total),
+                "memory_free": _mebibytes(free),
+                "compute_capability": capability,
+                "driver_version": driver,
+                "mig": None if mig is None else mig.lower() == "enabled",
+                "pci": None if pci is None else normal_pci(pci),
+            }
+        )
+    return gpus
+
+
+def _mebibytes(cell: str | None) -> int | None:
+    return int(cell) * 1024 * 1024 if cell is not None and cell.isdigit() else None
+
+
+def module_version(root: Path) -> str | None:
+    """Tell the version of the loaded kernel module.
+
+    Args:
+        root: The root of the file tree to look at.
+
+    Returns:
+        For example ``550.163.01``; None when the module is not loaded.
+    """
+    text = read_text(root / "proc/driver/nvidia/version") or ""
+    # "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  …", or
+    # "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06 …"
+    match = re.search(r"Kernel Module\b[^\n]*?\s(\d+\.\d+(?:\.\d+)?)\b", text)
+    return match.group(1) if match else None
+
+
+def pci_gpus(root: Path) -> list[dict[str, Any]]:
+    """List the NVIDIA GPUs on the PCI bus; needs neither driver nor extra packages.
+
+    Args:
+        root: The root of the file tree to look at.
+
+    Returns:
+        One dict per GPU in bus order: pci, vendor, device (PCI ids in hex), driver (the bound kernel driver:
+        ``nvidia``, ``nouveau``, ``vfio-pci`` or None), name (None without the nvidia module).
+    """
+    found: list[dict[str, Any]] = []
+    try:
+        devices = sorted((root / "sys/bus/pci/devices").iterdir())
+    except OSError:
+        return found
+    for device in devices:
+        if read_text(device / "vendor") != NVIDIA_VENDOR:
+            continue
+        if not (read_text(device / "class") or "").startswith(DISPLAY_CLASS):
+            continue
+        information = read_text(root / "proc/driver/nvidia/gpus" / device.name / "information") or ""
+        model = re.search(r"^Model:\s*(\S.*)$", information, re.MULTILINE)
+        link = device / "driver"
+        found.append(
+            {
+                "pci": device.name,
+                "vendor": NVIDIA_VENDOR,
+                "device": read_text(device / "device"),
+                "driver": link.resolve().name if link.is_symlink() else None,
+                "name": model.group(1).strip() if model else None,
+            }
+        )
+    return found
+
+
+def gpu_facts(root: Path, run: Runner, has_smi: bool) -> list[dict[str, Any]]:
+    """Join what the PCI bus and nvidia-smi say about each GPU.
+
+    Args:
+        root: The root of the file tree to look at.
+        run: Runs nvidia-smi.
+        has_smi: Whether nvidia-smi is installed.
+
+    Returns:
+        One dict per GPU with the keys of pci_gpus and parse_smi. GPUs that only nvidia-smi sees (WSL, a container
+        without sysfs) are in the list too, with ``vendor`` set and ``driver`` None. Values nobody tells are None.
+    """
+    loaded = module_version(root)
+    seen = parse_smi((run(SMI_COMMAND, SMI_TIMEOUT) if has_smi else None) or "")
+    by_pci = {gpu["pci"]: gpu for gpu in seen if gpu["pci"]}
+    gpus: list[dict[str, Any]] = []
+    for position, device in enumerate(pci_gpus(root)):
+        smi = by_pci.pop(device["pci"], None)
+        gpus.append(_joined(device, smi, position, loaded))
+    known = {gpu["pci"] for gpu in gpus}
+    for smi in seen:
+        if smi["pci"] not in known:
+            device = {"pci": smi["pci"], "vendor": NVIDIA_VENDOR, "device": None, "driver": None, "name": None}
+            gpus.append(_joined(device, smi, len(gpus), loaded))
+    return gpus
+
+
+def _joined(device: dict[str, Any], smi: dict[str, Any] | None, position: int, loaded: str | None) -> dict[str, Any]:
+    smi = smi or {}
+    return {
+        "index": smi.get("index", position),
+        "pci": device["pci"],
+        "vendor": device["vendor"],
+        "device": device["device"],
+        "name": smi.get("name") or device["name"],
+        "driver": device["driver"],
+        "driver_version": smi.get("driver_version") or loaded,
+        "uuid": smi.get("uuid"),
+        "memory_total": smi.get("memory_total"),
+        "memory_free": smi.get("memory_free"),
+        "compute_capability": smi.get("compute_capability"),
+        "mig": smi.get("mig"),
+    }
+
+
+def docker_gpu_ways(root: Path, docker_version: str | None, daemon_json: str | None) -> list[str]:
+    """List the ways in which Docker on this host can hand a GPU to a container, best first.
+
+    Args:
+        root: The root of the file tree to look at.
+        docker_version: The version of the Docker daemon.
+        daemon_json: The text of daemon.json, None without one.
+
+    Returns:
+        Any of ``cdi`` (a CDI specification for nvidia.com/gpu, and Docker >= 28.2 or ``features.cdi``), ``runtime``
+        (``runtimes.nvidia`` in daemon.json) and ``gpus`` (the toolkit's hook for ``--gpus`` is installed).
+    """
+    try:
+        options = json.loads(daemon_json or "{}")
+    except ValueError:
+        options = {}
+    if not isinstance(options, dict):
+        options = {}
+    features = options.get("features")
+    runtimes = options.get("runtimes")
+    asked = features.get("cdi") if isinstance(features, dict) else None
+    ways: list[str] = []
+    enabled = asked if isinstance(asked, bool) else version_tuple(docker_version) >= CDI_BY_DEFAULT
+    if enabled and _has_cdi_spec(root):
+        ways.append("cdi")
+    if isinstance(runtimes, dict) and "nvidia" in runtimes:
+        ways.append("runtime")
+    if (root / "usr/bin/nvidia-container-runtime-hook").exists():
+        ways.append("gpus")
+    return ways
+
+
+def _has_cdi_spec(root: Path) -> bool:
+    for directory in CDI_DIRECTORIES:
+        for pattern in ("*.yaml", "*.json"):
+            for spec in (root / directory).glob(pattern):
+                # One line of text tells enough; no YAML parser is at hand here.
+                if re.search(r"^\W*kind\W+nvidia\.com/gpu\b", read_text(spec) or "", re.MULTILINE):
+                    return True
+    return False

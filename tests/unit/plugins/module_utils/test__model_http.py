@@ -1,0 +1,246 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Redirects, credentials, retries, ranges: against real sockets that misbehave on request."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ansible_collections.llmops.serving.plugins.module_utils._model_http import (
+    Auth,
+    Download,
+    HttpClient,
+    HttpError,
+    Retry,
+    download,
+    origin,
+    retry_after,
+)
+from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
+from tests.unit.plugins.fake_hub import FakeHub, Fault, fake_hub, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+REV = "0" * 40
+DATA = bytes(range(256)) * 8192
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[FakeHub]:
+    with fake_hub(tmp_path) as running:
+        running.add_file("a/b", REV, "big", DATA)
+        running.add_file("a/b", REV, "small", b"small", lfs=False)
+        yield running
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def __call__(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+def client(clock: Clock | None = None) -> HttpClient:
+    return HttpClient(timeout=5, retry=Retry(attempts=4, base=0.01, cap=60), sleep=clock or Clock())
+
+
+def url(hub: FakeHub, name: str) -> str:
+    return f"{hub.url}/a/b/resolve/{REV}/{name}"
+
+
+def get(hub: FakeHub, target: Path, name: str = "big", digest: str = sha256(DATA)) -> tuple[int, str]:
+    want = Download(name, "variable", lambda: (url(hub, name), {}), size=None, sha256=digest)
+    return download(client(), want, target)
+
+
+def test_token_stays_with_its_origin(hub: FakeHub) -> None:
+    auth = Auth(origin(hub.url), "Bearer geheim")
+    _answer, data = client().fetch(url(hub, "big"), auth)
+    assert data == DATA
+    assert [request.headers.get("authorization") for request in hub.requests("hub GET")] == ["Bearer geheim"]
+    assert [request.headers.get("authorization") for request in hub.requests("cdn GET")] == [None]
+    assert "geheim" not in repr(auth)
+
+
+def test_given_authorization_header_stays_with_its_origin_too(hub: FakeHub) -> None:
+    client().fetch(url(hub, "big"), headers={"authorization": "Basic x", "X-Else": "1"})
+    seen = hub.requests("cdn GET")[0].headers
+    assert "authorization" not in seen
+    assert seen["x-else"] == "1"
+
+
+def test_first_hop_is_kept(hub: FakeHub) -> None:
+    answer, _data = client().fetch(url(hub, "big"), limit=10)
+    assert answer.first["x-linked-etag"] == f'"{sha256(DATA)}"'
+    assert "x-linked-etag" not in answer.headers
+
+
+@pytest.mark.parametrize("status", [429, 503, 500, 502, 504, 408])
+def test_busy_servers_are_asked_again(hub: FakeHub, status: int) -> None:
+    clock = Clock()
+    hub.faults.append(Fault("hub GET", status, {"Retry-After": "7"}, times=2))
+    _answer, data = client(clock).fetch(url(hub, "small"))
+    assert data == b"small"
+    assert clock.slept == [7.0, 7.0]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_refusals_are_final(hub: FakeHub, status: int) -> None:
+    clock = Clock()
+    hub.faults.append(Fault("hub GET", status))
+    with pytest.raises(HttpError) as error:
+        client(clock).fetch(url(hub, "small"))
+    assert (error.value.status, clock.slept, len(hub.seen)) == (status, [], 1)
+
+
+def test_patience_ends(hub: FakeHub) -> None:
+    clock = Clock()
+    hub.faults.append(Fault("hub GET", 503))
+    with pytest.raises(HttpError, match="503"):
+        client(clock).fetch(url(hub, "small"))
+    assert len(hub.seen) == 4
+    assert len(clock.slept) == 3
+    assert clock.slept[2] > clock.slept[0]
+
+
+def test_a_wait_beyond_the_cap_is_told_at_once(hub: FakeHub) -> None:
+    clock = Clock()
+    hub.faults.append(Fault("hub GET", 429, {"Retry-After": "3600"}))
+    with pytest.raises(HttpError) as error:
+        client(clock).fetch(url(hub, "small"))
+    assert (error.value.wait, clock.slept) == (3600.0, [])
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"retry-after": "3"}, 3.0),
+        ({"ratelimit": '"api";r=0;t=55'}, 55.0),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"}, 0.0),
+    ],
+)
+def test_retry_after(headers: Mapping[str, str], expected: float | None) -> None:
+    assert retry_after(headers) == expected
+
+
+def test_retry_after_date() -> None:
+    later = email.utils.formatdate(time.time() + 30, usegmt=True)
+    assert retry_after({"retry-after": later}) == pytest.approx(30, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [("", "no http"), ("file:///etc/passwd", "no http"), ("/a/b/resolve/loop", "more than")],
+)
+def test_bad_redirects(hub: FakeHub, location: str, message: str) -> None:
+    hub.faults.append(Fault("hub GET", 302, {"Location": location}))
+    with pytest.raises(HttpError, match=message):
+        client().fetch(url(hub, "small"))
+
+
+def test_no_redirect_from_https_to_http() -> None:
+    with pytest.raises(HttpError, match="from https to plain http"):
+        HttpClient._next("https://hub/x", {"location": "http://cdn/x"})
+
+
+def test_nobody_listens(hub: FakeHub) -> None:
+    clock = Clock()
+    hub.close()
+    with pytest.raises(HttpError) as error:
+        client(clock).fetch(url(hub, "small"))
+    assert error.value.kind == "network"
+    assert len(clock.slept) == 3
+
+
+def test_unknown_name_is_final() -> None:
+    clock = Clock()
+    with pytest.raises(HttpError) as error:
+        client(clock).fetch("http://no-such-host.invalid/x")
+    assert error.value.host == "no-such-host.invalid"
+
+
+def test_bad_ca_path(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="ca_path: cannot read"):
+        HttpClient(str(tmp_path / "none.pem")).fetch("https://127.0.0.1:9/")
+
+
+def test_download(hub: FakeHub, tmp_path: Path) -> None:
+    assert get(hub, tmp_path / "x") == (len(DATA), sha256(DATA))
+    assert (tmp_path / "x").read_bytes() == DATA
+
+
+def test_cut_connection_goes_on_by_range(hub: FakeHub, tmp_path: Path) -> None:
+    counts: list[int] = []
+    hub.faults.append(Fault("cdn GET", cut=1_500_000, times=1))
+    want = Download("big", "v", lambda: (url(hub, "big"), {}), sha256=sha256(DATA), on_bytes=counts.append)
+    assert download(client(), want, tmp_path / "x") == (len(DATA), sha256(DATA))
+    second = hub.requests("cdn GET")[1].headers
+    assert second["range"].startswith("bytes=")
+    assert second["range"] != "bytes=0-"
+    assert second["if-range"].startswith('"')
+    assert sum(counts) == len(DATA)
+
+
+def test_cut_connection_starts_over_without_an_etag(hub: FakeHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("cdn GET", cut=1_500_000, headers={"ETag": "W/weak"}, times=1))
+    assert get(hub, tmp_path / "x")[1] == sha256(DATA)
+    assert "range" not in hub.requests("cdn GET")[1].headers
+    assert (tmp_path / "x").stat().st_size == len(DATA)
+
+
+def test_file_that_changes_between_two_pieces_starts_over(hub: FakeHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("cdn GET", cut=1_500_000, body=DATA[::-1], headers={"ETag": '"other"'}, times=1))
+    assert get(hub, tmp_path / "x")[1] == sha256(DATA)
+    assert hub.requests("cdn GET")[1].headers["if-range"] == '"other"'
+
+
+def test_pieces_of_two_files_with_one_etag_come_again_whole(hub: FakeHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("cdn GET", cut=1_500_000, body=DATA[::-1], times=1))
+    assert get(hub, tmp_path / "x")[1] == sha256(DATA)
+    assert len(hub.requests("cdn GET")) == 3
+
+
+def test_always_cut(hub: FakeHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("cdn GET", cut=1000, headers={"Accept-Ranges": "none"}))
+    with pytest.raises((HttpError, ModelError), match=r"truncated|reset|1000"):
+        get(hub, tmp_path / "x")
+
+
+def test_flipped_bit(hub: FakeHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("cdn GET", flip=True))
+    with pytest.raises(ModelError, match="variable: big arrived with sha256"):
+        get(hub, tmp_path / "x")
+    assert len(hub.requests("cdn GET")) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "message"), [(len(DATA) + 1, "big is truncated on 127"), (10, "big is not the wanted file on 127")]
+)
+def test_other_size_is_told_before_the_body(hub: FakeHub, tmp_path: Path, size: int, message: str) -> None:
+    want = Download("big", "v", lambda: (url(hub, "big"), {}), size=size)
+    with pytest.raises(ModelError, match=message):
+        download(client(), want, tmp_path / "x")
+    assert (tmp_path / "x").stat().st_size == 0
+
+
+def test_expired_address_is_asked_for_again(hub: FakeHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("cdn GET", 403, times=1))
+    assert get(hub, tmp_path / "x")[1] == sha256(DATA)
+    assert len(hub.requests("hub GET")) == 2
+
+
+def test_expired_for_good(hub: FakeHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("cdn GET", 403))
+    with pytest.raises(HttpError) as error:
+        get(hub, tmp_path / "x")
+    assert (error.value.status, error.value.away, len(hub.requests("cdn GET"))) == (403, True, 2)

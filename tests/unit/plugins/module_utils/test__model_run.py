@@ -1,0 +1,168 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module's function: parameters in, result out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ansible_collections.llmops.serving.plugins.module_utils._model_run import ARGUMENTS, run
+from tests.unit.plugins.fake_hub import FakeHub, fake_hub, gguf, safetensors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+GIT = shutil.which("git")
+REV = "0123456789abcdef0123456789abcdef01234567"
+KEY = REV[:12]
+DATA = gguf(1000)
+FILE = {"repo": "a/b", "revision": REV, "file": "x.gguf"}
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeHub]:
+    with fake_hub(tmp_path / "hub") as running:
+        running.add_file("a/b", REV, "x.gguf", DATA)
+        yield running
+
+
+class Host:
+    def __init__(self, fake: FakeHub, root: Path) -> None:
+        self.fake = fake
+        self.root = root
+
+    def run(self, check_mode: bool = False, git: str | None = None, **params: Any) -> dict[str, Any]:
+        defaults = {name: option.get("default") for name, option in ARGUMENTS.items()}
+        return run({**defaults, "path": str(self.root), "hub_url": self.fake.url, **params}, check_mode, git)
+
+
+@pytest.fixture
+def host(fake: FakeHub, tmp_path: Path) -> Host:
+    return Host(fake, tmp_path / "store")
+
+
+def test_present(host: Host) -> None:
+    result = host.run(models={"x": FILE})
+    assert result["changed"]
+    assert "msg" not in result
+    assert result["diff"]["before"] == ""
+    assert result["diff"]["after"] == f"x {REV} {len(DATA)} bytes\n"
+    found = result["models"]["x"]
+    assert found.pop("seconds") > 0
+    assert found == {
+        "path": str(host.root / "x" / KEY),
+        "key": KEY,
+        "changed": True,
+        "bytes": len(DATA),
+        "files": ["x.gguf"],
+        "source": f"{host.fake.url}/a/b",
+        "revision": REV,
+        "fetched_bytes": len(DATA),
+        "damaged": [],
+    }
+    again = host.run(models={"x": FILE})
+    assert (again["changed"], again["models"]["x"]["changed"]) == (False, False)
+    assert again["diff"]["before"] == again["diff"]["after"]
+
+
+def test_check_mode_says_what_the_run_does(host: Host) -> None:
+    planned = host.run(models={"x": FILE}, check_mode=True)
+    assert not host.root.exists()
+    done = host.run(models={"x": FILE})
+    assert planned["changed"] == done["changed"]
+    assert planned["diff"] == done["diff"]
+    assert {k: planned["models"]["x"][k] for k in ("path", "key", "bytes", "source")} == {
+        k: done["models"]["x"][k] for k in ("path", "key", "bytes", "source")
+    }
+    after = host.run(models={"x": FILE}, check_mode=True)
+    assert not after["changed"]
+    assert after["models"]["x"]["files"] == ["x.gguf"]
+
+
+@pytest.mark.skipif(not GIT, reason="the fake hub needs git")
+def test_check_mode_without_git_and_sizes(host: Host) -> None:
+    commit = host.fake.add_repo("a/tree", {"m.safetensors": safetensors()}, ("m.safetensors",))
+    result = host.run(models={"m": {"repo": "a/tree", "revision": commit}}, check_mode=True)
+    assert (result["changed"], result["models"]["m"]["bytes"]) == (True, None)
+    assert result["diff"]["after"] == f"m {commit} size unknown\n"
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_failures_come_together(host: Host, check_mode: bool) -> None:
+    models = {"x": {**FILE, "sha256": "0" * 64}, "y": {**FILE, "repo": "a/none"}}
+    result = host.run(models=models, check_mode=check_mode)
+    assert (result["changed"], result["models"]) == (False, {})
+    assert len(result["problems"]) == 2
+    assert result["msg"] == "\n".join(result["problems"])
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_bad_words_are_found_before_anything_else(host: Host, check_mode: bool) -> None:
+    result = host.run(models={"x": FILE, "y": {"repo": "a/b", "revison": "1"}}, check_mode=check_mode)
+    assert "serving_models['y'].revison: unknown option; did you mean 'revision'?" in result["msg"]
+    assert not host.root.exists()
+
+
+def test_what_came_is_told_beside_what_failed(host: Host) -> None:
+    host.fake.add_file("a/b", REV, "y.gguf", DATA[:-3])
+    result = host.run(models={"x": FILE, "y": {**FILE, "file": "y.gguf"}})
+    assert "y.gguf is truncated" in result["msg"]
+    assert (result["changed"], list(result["models"])) == (True, ["x"])
+    assert result["diff"]["after"] == f"x {REV} {len(DATA)} bytes\n"
+
+
+def test_verify_warns_of_damage(host: Host) -> None:
+    host.run(models={"x": FILE})
+    place = host.root / "x" / KEY / "x.gguf"
+    times = place.stat()
+    place.write_bytes(DATA[:-1] + b"\xff")
+    os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert not host.run(models={"x": FILE})["changed"]
+    planned = host.run(models={"x": FILE}, verify=True, check_mode=True)
+    assert (planned["changed"], planned["models"]["x"]["damaged"]) == (True, ["x.gguf"])
+    result = host.run(models={"x": FILE}, verify=True)
+    assert result["warnings"] == [
+        f"serving_models['x']: x.gguf of {host.root}/x/{KEY} was damaged or missing; fetched again"
+    ]
+    assert place.read_bytes() == DATA
+
+
+def test_absent(host: Host) -> None:
+    host.run(models={"x": FILE, "y": FILE})
+    planned = host.run(models={"x": None}, state="absent", check_mode=True)
+    assert (planned["changed"], (host.root / "x").is_dir()) == (True, True)
+    result = host.run(models={"x": None}, state="absent")
+    assert result["diff"] == planned["diff"]
+    assert result["diff"]["after"] == ""
+    assert not (host.root / "x").exists()
+    assert (host.root / "y").is_dir()
+    assert not host.run(models={"x": None}, state="absent")["changed"]
+
+
+@pytest.mark.parametrize("name", ["..", ".partial", "a/b", "/etc"])
+def test_absent_keeps_to_its_folder(host: Host, name: str) -> None:
+    host.run(models={"x": FILE})
+    result = host.run(models={name: None}, state="absent")
+    assert "the name may hold" in result["msg"]
+    assert (host.root / "x").is_dir()
+
+
+def test_no_place(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    result = host.run(models={"x": FILE}, path=str(tmp_path / "file" / "store"))
+    assert result["msg"].startswith("serving_model_dir: ")
+
+
+def test_no_models(host: Host) -> None:
+    assert host.run(models={}) == {
+        "changed": False,
+        "models": {},
+        "warnings": [],
+        "diff": {"before": "", "after": "", "before_header": "models", "after_header": "models"},
+    }
