@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from posixpath import basename
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import parse_models
+from ansible_collections.llmops.serving.plugins.module_utils._probes import check_options
 from ansible_collections.llmops.serving.plugins.plugin_utils._arguments import arguments, word_problems
 from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, mirrored, parse
 
@@ -82,9 +83,19 @@ def server_problems(server: Mapping[str, t.Any], site: Site) -> Iterator[str]:
     limit = definition["secrets"]["api_key"].get("max")
     if limit and len(server.get("api_key") or []) > limit:
         yield f"api_key: {definition['title']} takes {limit} key only: leave one"
+    yield from _gate_problems(server, site, definition)
+
+
+def _gate_problems(server: Mapping[str, t.Any], site: Site, definition: Definition) -> Iterator[str]:
     tasks = {task_of(name, site, definition) for name in model_names(server) if isinstance(site.models.get(name), dict)}
-    for task in (server.get("gate") or {}).keys() - tasks:
-        yield f"gate.{task}: no model of the server is for {task}: remove it, or set task in serving_models"
+    for task, options in (server.get("gate") or {}).items():
+        if task not in tasks:
+            yield f"gate.{task}: no model of the server is for {task}: remove it, or set task in serving_models"
+        elif not isinstance(options, dict):
+            yield f"gate.{task}: must be a dict of the options of {task}_probe"
+        else:
+            asked = {name: value for name, value in options.items() if name != "timeout"}
+            yield from (f"gate.{task}: {problem}" for problem in check_options(task, asked))
 
 
 def _access_problems(server: Mapping[str, t.Any]) -> Iterator[str]:

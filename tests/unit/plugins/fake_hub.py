@@ -98,7 +98,7 @@ class FakeHub:
         self.root = root
         self.objects: dict[str, bytes] = {}
         self.files: dict[str, tuple[bytes, bool]] = {}
-        self.trees: dict[str, list[dict[str, Any]]] = {}
+        self.answers: dict[str, Any] = {}
         self.seen: list[Seen] = []
         self.faults: list[Fault] = []
         self.token = ""
@@ -231,8 +231,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._git(path, body)
         elif path in hub.files:
             self._resolve(*hub.files[path], path.split("/")[4])
-        elif path in hub.trees:
-            self._send(200, json.dumps(hub.trees[path]).encode())
+        elif path in hub.answers:
+            self._send(200, json.dumps(hub.answers[path]).encode())
         else:
             known = any(path.split("/resolve")[0] == file.split("/resolve")[0] for file in hub.files)
             code = "EntryNotFound" if known else "RepoNotFound"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient, Retry
-from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub, git_login
+from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub, Listing, git_login
 from ansible_collections.llmops.serving.plugins.module_utils._model_select import TreeFile
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
 from tests.unit.plugins.fake_hub import FakeHub, Fault, fake_hub, gguf, pointer, sha256
@@ -184,6 +184,10 @@ def test_lfs_links(fake: FakeHub) -> None:
     [
         (None, "has a pointer for m.gguf, but the hub lacks its LFS object 00000000"),
         (Fault("batch", 404), "no LFS batch API for it (404)"),
+        (
+            Fault("batch", 404, {"Content-Type": "application/vnd.git-lfs+json"}, b'{"message": "none of them"}'),
+            "has a pointer for m.gguf, but the hub lacks its LFS object 00000000",
+        ),
         (Fault("batch", 401), "is gated"),
         (Fault("batch", 200, {}, b"<html>"), "gives no LFS answer"),
         (Fault("batch", 200, {}, b'{"objects": [{"oid": "%s", "error": {"code": 403}}]}' % (b"0" * 64)), "is gated"),
@@ -208,29 +212,27 @@ def test_no_lfs_link(fake: FakeHub, fault: Fault | None, message: str) -> None:
         Fault("/api/", 500),
         Fault("/api/", 200, {}, b"<html>"),
         Fault("/api/", 200, {}, b'{"error": 1}'),
-        Fault("/api/", 200, {}, b'["x"]'),
-        Fault("/api/", 200, {}, b'[{"type": "file"}]'),
+        Fault("/api/", 200, {}, b'{"sha": "other", "siblings": []}'),
+        Fault("/api/", 200, {}, b'{"sha": "%s", "siblings": ["x"]}' % REV.encode()),
     ],
 )
-def test_hub_without_the_tree_api(fake: FakeHub, fault: Fault) -> None:
+def test_hub_without_listings(fake: FakeHub, fault: Fault) -> None:
     fake.faults.append(fault)
-    assert hub_of(fake).tree(spec_of()) is None
+    assert hub_of(fake).listing(spec_of()) is None
 
 
-def test_tree_of_a_gated_repository(fake: FakeHub) -> None:
+def test_listing_of_a_gated_repository(fake: FakeHub) -> None:
     fake.faults.append(Fault("/api/", 403, {"X-Error-Code": "GatedRepo"}))
     with pytest.raises(ModelError, match="is gated"):
-        hub_of(fake).tree(spec_of())
+        hub_of(fake).listing(spec_of())
 
 
-def test_tree(fake: FakeHub) -> None:
-    assert hub_of(fake).tree(spec_of()) is None
-    fake.trees[f"/api/models/a/b/tree/{REV}"] = [
-        {"type": "directory", "path": "sub", "oid": "1", "size": 0},
-        {"type": "file", "path": "config.json", "oid": "2", "size": 3},
-        {"type": "file", "path": "m.gguf", "oid": "3", "size": 130, "lfs": {"oid": "f" * 64, "size": 900}},
-    ]
-    assert hub_of(fake).tree(spec_of()) == [TreeFile("config.json", 3, "2"), TreeFile("m.gguf", 900, "3", "f" * 64)]
+def test_listing(fake: FakeHub) -> None:
+    siblings: list[dict[str, Any]] = [{"rfilename": "config.json", "size": 3}, {"rfilename": "m.gguf", "size": 900}]
+    fake.answers[f"/api/models/a/b/revision/{REV}"] = {"sha": REV, "siblings": siblings}
+    assert hub_of(fake).listing(spec_of()) == Listing((TreeFile("config.json", 3), TreeFile("m.gguf", 900)), True)
+    del siblings[0]["size"]
+    assert hub_of(fake).listing(spec_of()) == Listing((TreeFile("config.json", 0), TreeFile("m.gguf", 900)), False)
 
 
 @pytest.mark.parametrize(("token", "login"), [("hf_x", ("token", "hf_x")), ("user:pass:word", ("user", "pass:word"))])

@@ -72,16 +72,32 @@ def test_no_problem(fake: FakeHub, tmp_path: Path) -> None:
     ]
 
 
-def test_sizes_and_pickle_from_the_hubs_tree(fake: FakeHub, tmp_path: Path) -> None:
-    fake.trees[f"/api/models/a/b/tree/{REV}"] = [
-        {"type": "file", "path": "config.json", "oid": "2", "size": 3},
-        {"type": "file", "path": "model.safetensors", "oid": "3", "size": 130, "lfs": {"oid": "f" * 64, "size": 900}},
-        {"type": "file", "path": "pytorch_model.bin", "oid": "3", "size": 130, "lfs": {"oid": "f" * 64, "size": 950}},
+def test_sizes_and_pickle_from_the_hubs_listing(fake: FakeHub, tmp_path: Path) -> None:
+    siblings: list[dict[str, Any]] = [
+        {"rfilename": "config.json", "size": 3},
+        {"rfilename": "model.safetensors", "size": 900},
+        {"rfilename": "pytorch_model.bin", "size": 950},
     ]
+    fake.answers[f"/api/models/a/b/revision/{REV}"] = {"sha": REV, "siblings": siblings}
     models = {"x": {"repo": "a/b", "revision": REV}}
-    assert plan_models(models, path=str(tmp_path), hub_url=fake.url, client=client())["x"].bytes == 903
-    del fake.trees[f"/api/models/a/b/tree/{REV}"][1]
+    fake.add_file("a/b", REV, "model.safetensors", safetensors())
+
+    def size() -> int | None:
+        return plan_models(models, path=str(tmp_path), hub_url=fake.url, client=client())["x"].bytes
+
+    assert size() == 903
+    del siblings[0]["size"]
+    assert size() is None
+    del siblings[1]
     assert "pickle only (pytorch_model.bin)" in check(fake, tmp_path, **models)[0]
+
+
+def test_listed_but_gated(fake: FakeHub, tmp_path: Path) -> None:
+    siblings = [{"rfilename": "model.safetensors", "size": 900}]
+    fake.answers[f"/api/models/a/b/revision/{REV}"] = {"sha": REV, "siblings": siblings, "gated": "auto"}
+    fake.faults.append(Fault("/resolve/", 401, {"X-Error-Code": "GatedRepo"}))
+    found = check(fake, tmp_path, x={"repo": "a/b", "revision": REV})
+    assert "serving_models['x'].repo: a/b is gated or private" in found[0]
 
 
 @pytest.mark.parametrize(

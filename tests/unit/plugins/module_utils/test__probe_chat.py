@@ -59,6 +59,8 @@ def test_a_good_server_passes_every_check() -> None:
     assert result["model"] == "tiny"
     assert result["raw"] == completion()
     assert result["latency_ms"] > 0
+    assert detail(result, "tool_call") == "get_weather was called"
+    assert detail(result, "json_schema") == """'{"capital": "Paris"}'"""
     assert result["msg"].startswith("chat: 13 checks passed in ")
 
 
@@ -191,6 +193,21 @@ def test_an_answer_of_one_token_may_come_in_one_piece() -> None:
     usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
     parts = replace(streamed("Paris"), plain=as_json(completion("Paris", usage=usage)))
     assert probe(parts)["ok"]
+
+
+def test_an_event_that_is_not_json_fails_the_stream_and_the_first_fault_is_told() -> None:
+    good = as_events(chunks(*PIECES)).chunks or ()
+    for first, second in ((b"data: {oops\n\n", b"data: 7\n\n"), (b"data: {oops\n\n", b"data: {later\n\n")):
+        stream = Reply(kind="text/event-stream", chunks=(good[0], first, second, *good[1:]))
+        result = probe(replace(GOOD, stream=stream))
+        assert failed(result) == ["stream"]
+        assert "an error within the stream: not JSON: {oops; the engine's log has the cause" in result["msg"]
+
+
+def test_a_later_event_without_finish_reason_does_not_undo_it() -> None:
+    late = {"choices": [{"index": 0, "delta": {}, "finish_reason": None}]}
+    result = probe(replace(GOOD, stream=as_events([*chunks(*PIECES), late])))
+    assert result["ok"], result["msg"]
 
 
 def test_a_stream_without_any_text_fails() -> None:
