@@ -1,0 +1,447 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model store on disk: layout, manifests, lock, and the rule that only complete models have a final name.
+
+Layout under the store's path::
+
+    .lock                      held while something is fetched or removed
+    .partial/NAME-KEY/tree/    what is being fetched (0700 above, so nobody reads it by accident)
+    .partial/NAME-KEY/manifest.json   written when the tree is whole, just before it gets its final name
+    NAME/KEY/                  a complete, verified model
+    NAME/KEY.json              its manifest
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.llmops.serving.plugins.module_utils._model_http import CHUNK
+from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec, is_pickle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+MANIFEST_VERSION = 1
+LOCK_WAIT_S = 10.0
+# Kept free beside the models: logs and Docker of the same file system must go on.
+DISK_MARGIN = 64 << 20
+_LOCK_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a complete model: path inside its folder, bytes, sha256, and mtime in ns when it was verified."""
+
+    path: str
+    size: int
+    sha256: str
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the store knows about a complete model.
+
+    Attributes:
+        name: Its name.
+        key: Its version's folder.
+        kind: ``repo``, ``file`` or ``url``.
+        source: Where it came from, for people.
+        repo: ``owner/name``, or empty.
+        revision: The pinned commit, or empty.
+        allow_pickle: Whether pickle was allowed when it was fetched.
+        files: Its files.
+        skipped: Paths of the repository that were left out.
+        licence: Path of its licence file, or empty.
+        fetched_at: UTC time, ISO 8601.
+        version: Version of this format.
+    """
+
+    name: str
+    key: str
+    kind: str
+    source: str
+    repo: str
+    revision: str
+    allow_pickle: bool
+    files: tuple[StoredFile, ...]
+    skipped: tuple[str, ...]
+    licence: str
+    fetched_at: str
+    version: int = MANIFEST_VERSION
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.files)
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest | None:
+        """Read a manifest, None when there is none or it is of no use."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if data.get("version") != MANIFEST_VERSION:
+                return None
+            data["files"] = tuple(StoredFile(**entry) for entry in data["files"])
+            data["skipped"] = tuple(data["skipped"])
+            return cls(**data)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def save(self, path: Path) -> None:
+        """Write the manifest atomically, mode 0644."""
+        text = json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        draft = path.with_name("." + path.name + ".new")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(0o644)
+        draft.replace(path)
+        sync_folder(path.parent)
+
+    def serves(self, spec: ModelSpec) -> bool:
+        """Whether this is the version that a model asks for (its hub may have moved: the content is pinned)."""
+        if (self.kind, self.repo, self.revision) != (spec.kind, spec.repo, spec.revision):
+            return False
+        if spec.allow_pickle != self.allow_pickle:
+            return not any(is_pickle(path) for path in [entry.path for entry in self.files] + list(self.skipped))
+        return True
+
+
+@dataclass(frozen=True)
+class State:
+    """How a wanted model stands in the store.
+
+    Attributes:
+        manifest: Its manifest, None when the version is not there.
+        missing: Wanted paths that the manifest lacks (another file of the same revision).
+        damaged: Paths whose file is gone or changed.
+        touched: Whether only times changed; hashing found the content good.
+    """
+
+    manifest: Manifest | None
+    missing: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    touched: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is to be fetched."""
+        return self.manifest is not None and not self.missing and not self.damaged
+
+    def good(self) -> dict[str, StoredFile]:
+        """The files that need no fetching, by path."""
+        if self.manifest is None:
+            return {}
+        return {entry.path: entry for entry in self.manifest.files if entry.path not in self.damaged}
+
+
+class Store:
+    """The folder that holds all models of a host."""
+
+    def __init__(self, path: str) -> None:
+        """Name the store; nothing is created before it is needed."""
+        self.root = Path(path)
+
+    def folder(self, name: str, key: str) -> Path:
+        """The final place of a model's version."""
+        return self.root / name / key
+
+    def manifest_path(self, name: str, key: str) -> Path:
+        """The manifest of a model's version."""
+        return self.root / name / (key + ".json")
+
+    @property
+    def partial(self) -> Path:
+        """Where models are built."""
+        return self.root / ".partial"
+
+    def state(self, spec: ModelSpec, verify: bool = False) -> State:
+        """See how a model stands: by size and time of its files, by content where those differ or when asked.
+
+        Args:
+            spec: The wanted model.
+            verify: Hash every file.
+        """
+        manifest = Manifest.load(self.manifest_path(spec.name, spec.key))
+        if manifest is None or not manifest.serves(spec):
+            return State(None)
+        folder = self.folder(spec.name, spec.key)
+        damaged: list[str] = []
+        touched = False
+        for entry in manifest.files:
+            found = _stat(folder / entry.path)
+            if found is None or found.st_size != entry.size:
+                damaged.append(entry.path)
+            elif verify or found.st_mtime_ns != entry.mtime_ns:
+                if sha256_of(folder / entry.path) != entry.sha256:
+                    damaged.append(entry.path)
+                touched = touched or found.st_mtime_ns != entry.mtime_ns
+        have = {entry.path: entry for entry in manifest.files}
+        wanted = [stored_name(spec, path) for path in spec.files]
+        if spec.sha256:
+            damaged += [path for path in wanted if path in have and have[path].sha256 != spec.sha256]
+        return State(manifest, tuple(path for path in wanted if path not in have), tuple(sorted(set(damaged))), touched)
+
+    def refresh(self, spec: ModelSpec, manifest: Manifest) -> None:
+        """Write the times of files whose content was found good, so that the next run need not hash them."""
+        folder = self.folder(spec.name, spec.key)
+        files = tuple(
+            StoredFile(entry.path, entry.size, entry.sha256, (folder / entry.path).stat().st_mtime_ns)
+            for entry in manifest.files
+        )
+        changed = dict(manifest.__dict__, files=files)
+        Manifest(**changed).save(self.manifest_path(spec.name, spec.key))
+
+    def create(self) -> None:
+        """Create the store's folders."""
+        try:
+            self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self.partial.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ModelError(
+                "serving_model_dir", f"cannot create {self.root}: {error.strerror}; name a folder that root can write"
+            ) from error
+
+    @contextlib.contextmanager
+    def lock(self, wait: float = LOCK_WAIT_S, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+        """Hold the store alone. The kernel frees the lock with its process, so none stays behind.
+
+        Raises:
+            ModelError: Another run holds it for longer than ``wait`` seconds.
+        """
+        path = self.root / ".lock"
+        with path.open("a+", encoding="utf-8") as file:
+            left = wait
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if error.errno not in (errno.EAGAIN, errno.EACCES):
+                        raise
+                if left <= 0:
+                    raise ModelError(
+                        "serving_model_dir",
+                        f"another run works in {self.root} ({_holder(path)}); wait for it to end, or stop it",
+                    )
+                sleep(_LOCK_POLL_S)
+                left -= _LOCK_POLL_S
+            path.chmod(0o644)
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "since": now()}))
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+    def recover(self, specs: Sequence[ModelSpec]) -> None:
+        """Finish or clear what an interrupted run left: call it under the lock.
+
+        A tree that got its final name but not its manifest is kept when its content is good.
+        """
+        for spec in specs:
+            work = self.work(spec)
+            ready = Manifest.load(work / "manifest.json")
+            folder = self.folder(spec.name, spec.key)
+            if (
+                ready
+                and not (work / "tree").exists()
+                and all(
+                    (folder / entry.path).is_file() and sha256_of(folder / entry.path) == entry.sha256
+                    for entry in ready.files
+                )
+            ):
+                ready.save(self.manifest_path(spec.name, spec.key))
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove everything unfinished."""
+        if self.partial.is_dir():
+            for left in self.partial.iterdir():
+                shutil.rmtree(str(left), ignore_errors=True)
+
+    def work(self, spec: ModelSpec) -> Path:
+        """The folder in which a model is built."""
+        return self.partial / f"{spec.name}-{spec.key}"
+
+    def begin(self, spec: ModelSpec) -> Path:
+        """Make an empty folder to build a model in."""
+        work = self.work(spec)
+        shutil.rmtree(str(work), ignore_errors=True)
+        (work / "tree").mkdir(mode=0o755, parents=True)
+        return work
+
+    def publish(self, spec: ModelSpec, manifest: Manifest, merge: bool) -> Manifest:
+        """Give a complete tree its final name, then write its manifest.
+
+        Args:
+            spec: The model.
+            manifest: Its manifest; times are taken here.
+            merge: Put the files into the version's existing folder, one atomic replace each, instead of replacing
+                the folder. A server that has it mounted sees the mended file.
+
+        Returns:
+            The manifest as written.
+        """
+        work = self.work(spec)
+        tree = work / "tree"
+        final = self.folder(spec.name, spec.key)
+        final.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        final.parent.chmod(0o755)
+        _settle(tree)
+        files = []
+        for entry in manifest.files:
+            place = tree / entry.path
+            place = place if place.exists() else final / entry.path
+            files.append(StoredFile(entry.path, entry.size, entry.sha256, place.stat().st_mtime_ns))
+        manifest = Manifest(**dict(manifest.__dict__, files=tuple(files)))
+        manifest.save(work / "manifest.json")
+        if merge and final.is_dir():
+            for place in sorted(path for path in tree.rglob("*") if path.is_file()):
+                target = final / place.relative_to(tree)
+                target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                place.replace(target)
+        else:
+            if final.exists():
+                final.rename(work / "replaced")
+            tree.rename(final)
+        sync_folder(final.parent)
+        manifest.save(self.manifest_path(spec.name, spec.key))
+        shutil.rmtree(str(work), ignore_errors=True)
+        return manifest
+
+    def versions(self, name: str) -> list[Manifest]:
+        """The complete versions of a model."""
+        found = [Manifest.load(path) for path in sorted((self.root / name).glob("*.json"))]
+        return [manifest for manifest in found if manifest is not None]
+
+    def remove(self, name: str) -> bool:
+        """Remove all versions of a model: first the manifests, so that no half-removed tree counts as complete."""
+        folder = self.root / name
+        if not folder.is_dir():
+            return False
+        for path in folder.glob("*.json"):
+            path.unlink()
+        shutil.rmtree(str(folder))
+        return True
+
+    def check_space(self, needed: int, files: int) -> None:
+        """Refuse to begin when the disk cannot hold the rest.
+
+        Args:
+            needed: Bytes still to come.
+            files: Files still to come.
+
+        Raises:
+            ModelError: Too little space or too few inodes, with numbers.
+        """
+        place = self.root
+        while not place.exists():
+            place = place.parent
+        found = os.statvfs(str(place))
+        free = found.f_bavail * found.f_frsize
+        if needed + DISK_MARGIN > free:
+            raise ModelError(
+                "serving_model_dir",
+                f"the disk of {self.root} is too small: {human(needed)} to fetch and {human(DISK_MARGIN)} to "
+                f"keep free, {human(free)} free; free {human(needed + DISK_MARGIN - free)}, or name a folder "
+                "on a larger disk",
+            )
+        if found.f_files and found.f_favail < files + 16:
+            raise ModelError(
+                "serving_model_dir",
+                f"the disk of {self.root} has {found.f_favail} free inodes for {files} files; remove small files there",
+            )
+
+
+def stored_name(spec: ModelSpec, path: str) -> str:
+    """A file's place inside its version's folder: single files lie under their base name."""
+    return path if spec.kind == "repo" else path.rsplit("/", 1)[-1]
+
+
+def now() -> str:
+    """UTC time, ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def human(count: float) -> str:
+    """Bytes for people, such as ``1.5 GiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:  # noqa: PLR2004 - binary units
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content."""
+    digest = hashlib.sha256()
+    buffer = bytearray(CHUNK)
+    view = memoryview(buffer)
+    with path.open("rb", buffering=0) as file:
+        while True:
+            count = file.readinto(buffer)
+            if not count:
+                return digest.hexdigest()
+            digest.update(view[:count])
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames inside a folder survive a power cut."""
+    descriptor = os.open(str(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def describe(manifests: Mapping[str, Sequence[Manifest]]) -> list[dict[str, Any]]:
+    """The diff's lines: name, revision (or digest) and bytes of each version."""
+    return [
+        {"name": name, "revision": manifest.revision or manifest.key, "bytes": manifest.size}
+        for name in sorted(manifests)
+        for manifest in manifests[name]
+    ]
+
+
+def _settle(tree: Path) -> None:
+    """Modes for readers (the engine's user is not root), and everything on the disk before it gets a name."""
+    tree.chmod(0o755)
+    for place in tree.rglob("*"):
+        if place.is_dir():
+            place.chmod(0o755)
+            continue
+        place.chmod(0o644)
+        with place.open("rb") as file:
+            os.fsync(file.fileno())
+    for folder in [path for path in tree.rglob("*") if path.is_dir()] + [tree]:
+        sync_folder(folder)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return "pid {}, since {}".format(holder["pid"], holder["since"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its process is not known"
