@@ -11,7 +11,7 @@ Compared are, in turn so that all meet the same moods of the machine:
 
 site        ansible-playbook site.yml, with two servers and four models in place; it asks every model a real question
 facts       a play that gathers facts and runs one module
-pyinfra     where pyinfra is installed: a deploy that checks the same packages, files, units and containers, without asking
+pyinfra     where pyinfra is installed: a deploy that checks the same packages, files, units and containers
 """
 
 from __future__ import annotations

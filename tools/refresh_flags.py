@@ -41,28 +41,13 @@ def flags_in(text: str) -> list[str]:
 def main(engine: str, image: str) -> None:
     """Ask the engine in the image for its help, and write its flags down."""
     definition = yaml.safe_load((ROLES / engine / "engine.yml").read_text(encoding="utf-8"))
-    program, *rest = [*definition["entrypoint"], *definition["command"]]
-
-    def ask(*words: str) -> str:
-        command = [
-            "docker",
-            "run",
-            "--rm",
-            "--env",
-            "COLUMNS=200",
-            "--env",
-            "TERM=dumb",
-            "--entrypoint",
-            program,
-            image,
-        ]
-        done = subprocess.run([*command, *words], capture_output=True, text=True, check=True)  # noqa: S603  a fixed program
-        return done.stdout + done.stderr
-
-    flags = flags_in(ask(*rest, "--help"))
+    words: list[str] = [*definition["entrypoint"], *definition["command"], "--help"]
+    command = ["docker", "run", "--rm", "--env", "COLUMNS=200", "--env", "TERM=dumb", "--entrypoint", words[0], image]
+    done = subprocess.run([*command, *words[1:]], capture_output=True, text=True, check=True)  # noqa: S603  a fixed program
+    flags = flags_in(done.stdout + done.stderr)
     if not flags:
         sys.exit(f"{image} printed no flags; is it an image of {definition['title']}?")
-    listing = {"source": f"{' '.join([program, *rest])} --help", "image": image, "flags": flags}
+    listing = {"source": " ".join(words), "image": image, "flags": flags}
     path = ROLES / engine / "flags.json"
     path.write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{path}: {len(flags)} flags")  # noqa: T201  a script's result

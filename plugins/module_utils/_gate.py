@@ -110,7 +110,7 @@ class Gate:
         for probe in probes:
             if not probe["ok"]:
                 self._demand_life(probes)
-                cause, _, remedy = probe["msg"].rpartition("; ")
+                cause, _separator, remedy = probe["msg"].rpartition("; ")
                 raise GateError(
                     "{} probe of {}".format(probe["probe"], probe["model"]),
                     cause or probe["msg"],

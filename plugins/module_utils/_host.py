@@ -150,7 +150,7 @@ def core_count(root: Path) -> int:
     text = read_text(root / "sys/devices/system/cpu/online") or ""
     count = 0
     for part in text.split(","):  # "0-3,8"
-        first, _, last = part.partition("-")
+        first, _dash, last = part.partition("-")
         if first.isdigit():
             count += int(last or first) - int(first) + 1
     return count or os.cpu_count() or 1

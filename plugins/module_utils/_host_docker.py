@@ -114,7 +114,7 @@ def group_members(root: Path, group: str) -> list[str]:
         The user names, sorted; [] when the group does not exist.
     """
     for line in (read_text(root / "etc/group") or "").splitlines():
-        name, _, rest = line.partition(":")  # name:password:gid:member,member
+        name, _colon, rest = line.partition(":")  # name:password:gid:member,member
         if name == group:
             return sorted(member for member in rest.rpartition(":")[2].split(",") if member)
     return []

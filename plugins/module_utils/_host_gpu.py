@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     # A runner takes argv and a time limit in seconds; it gives stdout, or None when the command is missing, late or
     # fails.
-    Runner = Callable[[Sequence[str], float], str | None]
+    Runner = Callable[[Sequence[str], float], "str | None"]
 
 NVIDIA_VENDOR = "0x10de"
 # PCI class 03xx is a display controller: 0300 VGA, 0302 3D. NVSwitch (0680) and NVIDIA NICs (0200, 0207) are not.
@@ -79,7 +79,7 @@ def normal_pci(address: str) -> str:
     Returns:
         The address in lower case with a domain of four digits.
     """
-    domain, _, rest = address.strip().lower().partition(":")
+    domain, _colon, rest = address.strip().lower().partition(":")
     return f"{domain[-4:]:>04}:{rest}"
 
 

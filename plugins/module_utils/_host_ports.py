@@ -39,7 +39,7 @@ def listening_ports(root: Path) -> list[dict[str, Any]]:
         for line in (read_text(root / "proc/net" / table) or "").splitlines()[1:]:
             cells = line.split()
             if len(cells) > INODE and cells[STATE] == LISTEN:
-                host, _, port = cells[LOCAL].partition(":")
+                host, _colon, port = cells[LOCAL].partition(":")
                 sockets.append((int(port, 16), _address(host, family), table, cells[INODE]))
     owners = _owners(root, {entry[3] for entry in sockets})
     ports: list[dict[str, Any]] = []

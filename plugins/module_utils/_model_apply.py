@@ -74,7 +74,8 @@ class FetchError(ModelError):
     """Some models could not be fetched; those in ``outcomes`` are there."""
 
     def __init__(self, problems: Sequence[str], outcomes: Mapping[str, Outcome]) -> None:
-        Exception.__init__(self, "\n".join(dict.fromkeys(problems)))
+        # The lines are composed already, so the parent has nothing to add to them.
+        Exception.__init__(self, "\n".join(dict.fromkeys(problems)))  # pylint: disable=non-parent-init-called
         self.problems = list(dict.fromkeys(problems))
         self.outcomes = dict(outcomes)
 
@@ -230,7 +231,8 @@ class Fetcher:
 
 
 def _kept(state: State) -> Outcome:
-    assert state.manifest is not None  # noqa: S101 - a complete state has one
+    if state.manifest is None:
+        raise AssertionError("a complete state has a manifest")
     return Outcome(state.manifest, False)
 
 

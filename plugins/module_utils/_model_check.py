@@ -209,7 +209,7 @@ def _gguf_end(stream: IO[bytes], size: int) -> int:
         raise _UnknownFormatError("version 2 or 3 expected, found", version)
     tensors, pairs = reader.number("<Q"), reader.number("<Q")
     alignment = _GGUF_ALIGNMENT
-    for _ in range(pairs):
+    for _pair in range(pairs):
         key = reader.string()
         kind = reader.number("<I")
         if key == b"general.alignment" and kind == _GGUF_UINT32:
@@ -217,7 +217,7 @@ def _gguf_end(stream: IO[bytes], size: int) -> int:
         else:
             reader.skip_value(kind)
     ends = [0]
-    for _ in range(tensors):
+    for _tensor in range(tensors):
         reader.string()
         count = 1
         for _dimension in range(reader.number("<I")):
@@ -266,7 +266,7 @@ class _Reader:
             if inner in _GGUF_SCALARS:
                 self.skip(_GGUF_SCALARS[inner] * count)
             else:
-                for _ in range(count):
+                for _item in range(count):
                     self.skip_value(inner, depth + 1)
         else:
             raise _UnknownFormatError("unknown value type", kind)

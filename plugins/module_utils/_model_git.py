@@ -250,8 +250,8 @@ class _Blobs:
 
     def _ask(self, blob: str) -> tuple[int, IO[bytes]]:
         question, answer = self._process.stdin, self._process.stdout
-        assert question is not None  # noqa: S101 - opened with PIPE
-        assert answer is not None  # noqa: S101 - opened with PIPE
+        if question is None or answer is None:
+            raise AssertionError("git was started with pipes")
         question.write(blob.encode() + b"\n")
         question.flush()
         header = answer.readline().split()

@@ -176,7 +176,8 @@ class Hub:
             final = answer.url.split("/info/refs", 1)[0]
             lfs = final if final.endswith(".git") else final + ".git"
             return GitRemote(final, lfs + "/info/lfs", b"version 2" in data)
-        assert failure is not None  # noqa: S101 - the loop ran and neither returned nor raised otherwise
+        if failure is None:
+            raise AssertionError("the loop ran, and neither returned nor raised otherwise")
         raise self.explain(spec, failure) from failure
 
     def check_revision(self, spec: ModelSpec, remote: GitRemote) -> None:

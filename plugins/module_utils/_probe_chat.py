@@ -437,7 +437,8 @@ PROBE = Probe(
     capability="chat",
     options={
         "prompt": {"type": "str", "default": "What is the capital of France?"},
-        "max_tokens": {"type": "int", "default": 64},
+        # A number of tokens is no secret; no_log false says so to Ansible, which warns at "token" in a name.
+        "max_tokens": {"type": "int", "default": 64, "no_log": False},
         "expect": {"type": "str"},
         "tool_call": {"type": "bool", "default": False},
         "json_schema": {"type": "dict"},

@@ -257,8 +257,7 @@ class _Client:
                 continue
             self.schemes = (scheme,)
             return answer
-        assert problem is not None, "schemes is never empty"  # noqa: S101  for the type checker
-        raise problem
+        raise problem or AssertionError("schemes is never empty")
 
     def _send(self, request: urllib.request.Request, host: str) -> tuple[int, dict[str, str], bytes]:
         if self.token and host == self.image.api_host:
@@ -274,7 +273,7 @@ class _Client:
             raise _Problem(_why(error, host, self.timeout)) from error
 
     def _fetch_token(self, headers: dict[str, str]) -> str:
-        scheme, _, rest = _header(headers, "www-authenticate").partition(" ")
+        scheme, _space, rest = _header(headers, "www-authenticate").partition(" ")
         values = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         realm = urllib.parse.urlsplit(values.get("realm", ""))
         if scheme.lower() != "bearer" or realm.scheme not in ("http", "https"):

@@ -88,6 +88,7 @@ host:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.llmops.serving.plugins.module_utils._host import host_facts
 from ansible_collections.llmops.serving.plugins.module_utils._model_plan import ModelPlan, plan_models
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError

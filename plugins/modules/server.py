@@ -211,6 +211,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
 from ansible_collections.llmops.serving.plugins.module_utils._gate import server_url
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets
@@ -263,7 +264,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params, began = module.params, time.monotonic()
-    user, _, group = params["user"].partition(":")
+    user, _colon, group = params["user"].partition(":")
     secrets = Secrets(
         params["secrets"].get("files") or {}, params["secrets"].get("client_key"), (int(user), int(group or user))
     )

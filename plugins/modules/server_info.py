@@ -52,6 +52,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.llmops.serving.plugins.module_utils._gate import Gate, GateError, server_url
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Store, server_names
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit

@@ -62,7 +62,7 @@ def parse(reference: str) -> Image:
     if not match:
         raise ImageError(f"{reference!r} is no image reference: write registry/name:tag or registry/name@sha256:…")
     name, tag, digest = match["name"], match["tag"], match["digest"]
-    first, _, rest = name.partition("/")
+    first, _slash, rest = name.partition("/")
     if not rest or not ("." in first or ":" in first or first == "localhost"):
         first, rest = "docker.io", name if rest else f"library/{name}"
     if digest is None and tag in {None, "latest"}:
@@ -84,5 +84,5 @@ def mirrored(image: Image, mirrors: Mapping[str, str]) -> Image:
     if not fits:
         return image
     prefix = max(fits, key=len)
-    registry, _, path = (mirrors[prefix].rstrip("/") + image.name.removeprefix(prefix.rstrip("/"))).partition("/")
+    registry, _slash, path = (mirrors[prefix].rstrip("/") + image.name.removeprefix(prefix.rstrip("/"))).partition("/")
     return Image(registry=registry, path=path, tag=image.tag, digest=image.digest)

@@ -174,7 +174,7 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
     definition = site.engines[server["engine"]]
     # An image of the user's own is still one for this accelerator.
     variant = definition["images"].get(site.accelerator, {})
-    specs, _ = parse_models({name: site.models[name] for name in model_names(server)})
+    specs, _problems = parse_models({name: site.models[name] for name in model_names(server)})
     models = [
         {
             "name": spec.name,

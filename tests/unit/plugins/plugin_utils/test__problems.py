@@ -65,7 +65,10 @@ EDITS: list[tuple[dict[str, t.Any], str]] = [
     ({"bind": "0.0.0.0"}, "serving_servers['chat'].bind: 0.0.0.0 is public and api_key is not set"),  # noqa: S104  refused
     ({"bind": "lan"}, "serving_servers['chat'].bind: 'lan' is no IP address"),
     ({"image": "ghcr.io/a/b:latest"}, "serving_servers['chat'].image: 'ghcr.io/a/b:latest' names no fixed version"),
-    ({"gate": {"chat": {"expects": "Paris"}}}, "serving_servers['chat'].gate.chat: the chat probe has no option 'expects'"),
+    (
+        {"gate": {"chat": {"expects": "Paris"}}},
+        "['chat'].gate.chat: the chat probe has no option 'expects'",
+    ),
     ({"gate": {"chat": "Paris"}}, "serving_servers['chat'].gate.chat: must be a dict of the options of chat_probe"),
     ({"gate": {"rerank": {}}}, "serving_servers['chat'].gate.rerank: no model of the server is for rerank"),
 ]
