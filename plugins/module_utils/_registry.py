@@ -72,6 +72,11 @@ class Reference:
     tag: str
     digest: str
 
+    def __str__(self) -> str:
+        """The whole reference, as Docker takes it."""
+        tag, digest = (f":{self.tag}" if self.tag else ""), (f"@{self.digest}" if self.digest else "")
+        return f"{self.registry}/{self.name}{tag}{digest}"
+
     @property
     def wanted(self) -> str:
         """What to ask for: the digest, which wins as it does for Docker, or the tag."""

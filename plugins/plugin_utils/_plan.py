@@ -18,7 +18,7 @@ from posixpath import basename
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import parse_models
 from ansible_collections.llmops.serving.plugins.module_utils._probes import check_options
 from ansible_collections.llmops.serving.plugins.plugin_utils._arguments import arguments, word_problems
-from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, mirrored, parse
+from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, mirrored, pinned
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -117,7 +117,7 @@ def _access_problems(server: Mapping[str, t.Any]) -> Iterator[str]:
 def _image_problems(server: Mapping[str, t.Any], site: Site, definition: Definition) -> Iterator[str]:
     if server.get("image"):
         try:
-            parse(server["image"])
+            pinned(server["image"])
         except ImageError as exc:
             yield f"image: {exc}"
     elif site.accelerator not in definition["images"]:
@@ -157,7 +157,7 @@ def _model_problems(server: Mapping[str, t.Any], site: Site, definition: Definit
 def image_of(server: Mapping[str, t.Any], site: Site) -> str:
     """Name the image of a server without problems, at the mirror it comes from."""
     variant = site.engines[server["engine"]]["images"].get(site.accelerator, {})
-    image = parse(server.get("image") or f"{variant['name']}:{variant['tag']}")
+    image = pinned(server.get("image") or f"{variant['name']}:{variant['tag']}")
     return str(mirrored(image, site.registries))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, mirrored, parse
+from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, mirrored, pinned
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -17,19 +17,19 @@ PARSED = [
     ("localhost/x:1", "localhost/x:1"),
     ("registry.lab:5000/a/b:c", "registry.lab:5000/a/b:c"),
     (f"ghcr.io/a/b@{DIGEST}", f"ghcr.io/a/b@{DIGEST}"),
-    (f"ghcr.io/a/b:latest@{DIGEST}", f"ghcr.io/a/b:latest@{DIGEST}"),
+    (f"ghcr.io/a/b:v1@{DIGEST}", f"ghcr.io/a/b:v1@{DIGEST}"),
 ]
 
 
 @pytest.mark.parametrize(("reference", "full"), PARSED)
 def test_fills_in_what_docker_leaves_out(reference: str, full: str) -> None:
-    assert str(parse(reference)) == full
+    assert str(pinned(reference)) == full
 
 
 @pytest.mark.parametrize("reference", ["ghcr.io/a/b", "ghcr.io/a/b:latest", "x", "", "a b", "ghcr.io/a/b@sha256:12"])
 def test_refuses_what_is_not_one_image_for_ever(reference: str) -> None:
     with pytest.raises(ImageError):
-        parse(reference)
+        pinned(reference)
 
 
 MIRRORED = [
@@ -43,4 +43,4 @@ MIRRORED = [
 
 @pytest.mark.parametrize(("mirrors", "name"), MIRRORED)
 def test_the_longest_prefix_names_the_mirror(mirrors: dict[str, str], name: str) -> None:
-    assert str(mirrored(parse("ghcr.io/a/b:1"), mirrors)) == name
+    assert str(mirrored(pinned("ghcr.io/a/b:1"), mirrors)) == name
