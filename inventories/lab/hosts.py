@@ -5,15 +5,15 @@
 
 """Inventory of the running lab hosts, from the lab's state file. Standard library only.
 
-LLMOPS_LAB_HOSTS=lab1,lab2 takes those hosts, running or not; without it the group holds the hosts whose ssh port
-answers.
-Without a lab the group is empty.
+LLMOPS_LAB_HOSTS=lab1,lab2 takes those hosts, running or not; without it the group holds the hosts of `llmops lab up`,
+lab1, lab2 and so on, whose ssh port answers. Without a lab the group is empty.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import socket
 import sys
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 CONNECT_TIMEOUT_S = 0.5
+_OWN = re.compile(r"lab\d+")
 
 
 def lab_root() -> Path:
@@ -55,7 +56,8 @@ def choose(hosts: dict[str, Any], wanted: str) -> dict[str, Any]:
     names = [name.strip() for name in wanted.split(",") if name.strip()]
     if names:
         return {name: hosts[name] for name in names if name in hosts}
-    return {name: host for name, host in hosts.items() if answers(int(host["ssh_port"]))}
+    # Others belong to whoever made them by name, such as a test that runs at the same time.
+    return {name: host for name, host in hosts.items() if _OWN.fullmatch(name) and answers(int(host["ssh_port"]))}
 
 
 def inventory(root: Path, state: dict[str, Any], hosts: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,13 @@ ROLES: t.Final = Path(__file__).parents[2] / "roles"
 
 Definition = dict[str, t.Any]
 
+# The safe loader in C is ten times as fast where PyYAML has it, and each task of a run loads anew.
+_LOADER: t.Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _load(path: Path) -> t.Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506  one of the two safe loaders
+
 
 @functools.cache
 def definitions() -> dict[str, Definition]:
@@ -32,7 +39,7 @@ def definitions() -> dict[str, Definition]:
     """
     found = {}
     for path in sorted(ROLES.glob("*/engine.yml")):
-        definition: Definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+        definition: Definition = _load(path)
         listing = json.loads(path.with_name("flags.json").read_text(encoding="utf-8"))
         found[path.parent.name] = definition | {"flags": listing["flags"]}
     return found
@@ -48,6 +55,6 @@ def role_options(role: str) -> dict[str, t.Any]:
     Returns:
         The options by name, as Ansible's own argument validation takes them.
     """
-    specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    specs = _load(ROLES / role / "meta/argument_specs.yml")
     options: dict[str, t.Any] = specs["argument_specs"]["main"]["options"]
     return options
