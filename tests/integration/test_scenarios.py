@@ -9,43 +9,68 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 import typing as t
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
-# The whole way first: what it breaks, the roles' own scenarios tell apart.
+# The whole way first, for it takes longest; what it breaks, the roles' own scenarios tell apart.
 SCENARIOS = sorted(
     (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: name != "default"
 )
+# Each waits a lot for its host, so two fill two cores.
+SIDE_BY_SIDE = 2
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\\\?")
 _STEP = re.compile(r"➜ (\w+).*: Executing")
 _SHOWN = 200
 
 
-def lines_of(command: list[str]) -> Iterator[str]:
-    """Run a command from the checkout and give what it prints, as it comes; the last line is its exit code."""
+class Run(t.NamedTuple):
+    """What came of a scenario."""
+
+    code: int
+    said: list[str]
+
+
+def run(scenario: str, tell: Callable[[str], None]) -> Run:
+    """Run a scenario, and tell when each of its steps begins."""
+    said: list[str] = []
+    began = time.monotonic()
+    command = [sys.executable, "-m", "molecule", "test", "--scenario-name", scenario]
     with subprocess.Popen(  # noqa: S603  molecule, by this interpreter
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
-        yield from process.stdout
-    yield str(process.returncode)
+        for raw in process.stdout:
+            said.append(_COLOUR.sub("", raw.rstrip()))
+            if step := _STEP.search(said[-1]):
+                tell(f"{time.monotonic() - began:6.0f} s  {scenario}: {step[1]}")
+    return Run(process.returncode, said)
+
+
+@pytest.fixture(scope="session")
+def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Run]]]:
+    """Start those scenarios that were chosen, two side by side."""
+    chosen = [
+        item.callspec.params["scenario"] for item in request.session.items if item.originalname == "test_scenario"
+    ]
+    # Its own writer goes around the capture of output, which would hide minutes of progress.
+    terminal = request.config.pluginmanager.getplugin("terminalreporter")
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield {scenario: pool.submit(run, scenario, terminal.write_line) for scenario in chosen}
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario: str, capfd: pytest.CaptureFixture[str]) -> None:
-    said: list[str] = []
-    for raw in lines_of([sys.executable, "-m", "molecule", "test", "--scenario-name", scenario]):
-        said.append(_COLOUR.sub("", raw.rstrip()))
-        if step := _STEP.search(said[-1]):
-            with capfd.disabled():
-                print(f"  {scenario}: {step[1]}", flush=True)  # noqa: T201  progress of minutes
-    assert said[-1] == "0", "\n".join(said[-_SHOWN:])
+def test_scenario(scenario: str, runs: dict[str, Future[Run]]) -> None:
+    done = runs[scenario].result()
+    assert done.code == 0, "\n".join(done.said[-_SHOWN:])
 
 
 def test_the_end_to_end_scenario_is_the_default() -> None:
