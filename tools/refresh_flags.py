@@ -22,8 +22,8 @@ from pathlib import Path
 import yaml
 
 ROLES = Path(__file__).parents[1] / "roles"
-# In a line of help that introduces flags, they stand before the description.
-_LINE = re.compile(r"^[│\s]*\*?\s*(-.*)$")
+# A line of help that introduces flags begins with one, further left than the lines that go on with a description.
+_LINE = re.compile(r"^[│\s]{0,12}(?:\*\s{1,3})?(--?[a-zA-Z0-9].*)$")
 _FLAG = re.compile(r"(?<![\w-])--[a-z0-9][a-z0-9_-]*")
 _DESCRIPTION_COLUMN = 60
 

@@ -55,6 +55,7 @@ _value:
 import typing as t
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
+from ansible_collections.llmops.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import (
     choice_problems,
@@ -74,6 +75,7 @@ def preflight_questions(
     only: list[str] | None = None,
 ) -> dict[str, t.Any]:
     """Judge a host's inventory, and prepare what the host is asked."""
+    servers, models = plain(servers), plain(models)
     site = Site(
         models=models,
         model_dir="",

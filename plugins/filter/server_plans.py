@@ -12,7 +12,7 @@ author:
   - llmops.serving contributors (@llmops-serving)
 description:
   - Maps the common words of each server to its engine's command line, by the engine's definition.
-  - For servers in which P(llmops.serving.serving_problems#filter) finds nothing.
+  - For servers in which P(llmops.serving.preflight_questions#filter) finds nothing.
 options:
   _input:
     description: The servers of one host, as in C(serving_servers).
@@ -54,6 +54,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
+from ansible_collections.llmops.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site, server_plan
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import inventory_problems
 
@@ -69,8 +70,9 @@ def server_plans(
     accelerator: str = "cpu",
 ) -> dict[str, dict[str, t.Any]]:
     """Plan each server of a host."""
+    servers = plain(servers)
     site = Site(
-        models=models,
+        models=plain(models),
         model_dir=model_dir,
         registries=registries or {},
         accelerator=accelerator,

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
 
@@ -30,9 +31,10 @@ def image_digest(reference: str) -> str | None:
         return None
     digests = json.loads(done.out)[0].get("RepoDigests") or []
     name = _bare_name(reference)
+    # Docker leaves out its own hub's name, which may also be a part of a mirror's path.
+    names = {name, re.sub("^docker[.]io/(library/)?", "", name)}
     for digest in digests:
-        # Docker leaves out its own hub's name.
-        if _bare_name(digest) in {name, name.replace("docker.io/library/", "").replace("docker.io/", "")}:
+        if _bare_name(digest) in names:
             return str(name + "@" + digest.partition("@")[2])
     return None
 

@@ -12,6 +12,7 @@ import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
 from ansible_collections.llmops.serving.plugins.module_utils._http import NOT_READY, Endpoint, get_status
 from ansible_collections.llmops.serving.plugins.module_utils._probes import run_probe
 
@@ -131,7 +132,12 @@ class Gate:
             )
 
     def _demand_life(self, probes: t.Sequence[t.Any] = ()) -> None:
-        state = self.unit.state()
+        try:
+            state = self.unit.state()
+        except CommandError as exc:
+            # Told as a failure of the server, so that whoever started it puts the previous one back.
+            remedy = f"run systemctl status {self.unit.name} on the host"
+            raise GateError("start", f"systemd does not tell how the unit stands: {exc}", remedy, probes=probes) from exc
         limit = self.restarts + (_PATIENCE if self.restarts else 0)
         if state.active in ("failed", "inactive") or state.sub == "auto-restart" or state.restarts > limit:
             raise GateError(

@@ -70,8 +70,10 @@ def port_problems(servers: list[dict[str, t.Any]], ports: list[dict[str, t.Any]]
     wanted = {server["name"] for server in servers}
     for server in servers:
         holder = own.get(server["port"])
-        listening = [entry for entry in ports if entry["port"] == server["port"]]
-        if holder in wanted or not any(_meets(server["bind"], entry["address"]) for entry in listening):
+        listening = [
+            entry for entry in ports if entry["port"] == server["port"] and _meets(server["bind"], entry["address"])
+        ]
+        if holder in wanted or not listening:
             continue
         where = f"serving_servers[{server['name']!r}].port: {server['port']}"
         if holder:

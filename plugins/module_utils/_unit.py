@@ -13,7 +13,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.llmops.serving.plugins.module_utils._command import run
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
 
 UNIT_DIR = Path("/etc/systemd/system")
 
@@ -91,9 +91,15 @@ class Unit:
         Args:
             since: Seconds since the epoch; older lines are left out.
             lines: How many at the most.
+
+        Returns:
+            The lines; in their place why the journal cannot be read, for that must not hide the failure it was read for.
         """
         argv = ["journalctl", "--unit", self.name, "--since", f"@{int(since)}", "--lines", str(lines)]
-        done = run([*argv, "--output", "cat", "--no-pager", "--quiet"], check=False)
+        try:
+            done = run([*argv, "--output", "cat", "--no-pager", "--quiet"], check=False)
+        except CommandError as exc:
+            return [str(exc)]
         return done.out.splitlines()
 
 
