@@ -136,8 +136,8 @@ class Gate:
             state = self.unit.state()
         except CommandError as exc:
             # Told as a failure of the server, so that whoever started it puts the previous one back.
-            remedy = f"run systemctl status {self.unit.name} on the host"
-            raise GateError("start", f"systemd does not tell how the unit stands: {exc}", remedy, probes=probes) from exc
+            cause, remedy = f"systemd does not answer: {exc}", f"run systemctl status {self.unit.name} on the host"
+            raise GateError("start", cause, remedy, probes=probes) from exc
         limit = self.restarts + (_PATIENCE if self.restarts else 0)
         if state.active in ("failed", "inactive") or state.sub == "auto-restart" or state.restarts > limit:
             raise GateError(

@@ -57,5 +57,5 @@ def _acquire(handle: int, name: str, patience: float) -> None:
         except BlockingIOError:
             if time.monotonic() > until:
                 holder = os.pread(handle, 200, 0).decode("utf-8", "replace") or "another process"
-                raise LockError(f"{holder} is changing server {name} on this host: wait for it") from None
+                raise LockError(f"{holder} is changing server {name} on this host") from None
             time.sleep(0.2)

@@ -15,6 +15,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._generations import
 from ansible_collections.llmops.serving.plugins.module_utils._registry import check_image
 
 _MIB = 1 << 20
+_PROXY = "docker-proxy"
 # An unpacked image is about this many times its compressed layers, which lie beside it while they are unpacked.
 _UNPACKED = 3.5
 
@@ -45,9 +46,9 @@ def host_problems(host: dict[str, t.Any]) -> t.Iterator[str]:
     system = host["distribution"]
     if not host["docker"]["installed"] and not system["supported"]:
         yield (
-            "host {}: {} {} is not among the distributions on which Docker is installed (Debian 12+, Ubuntu 22.04+, "
+            "host {}: {} is not among the distributions on which Docker is installed (Debian 12+, Ubuntu 22.04+, "
             "RHEL, Rocky, Alma 9+, Fedora): install Docker there yourself, it is left alone then".format(
-                host["hostname"], system["id"] or "its system", system["version"] or ""
+                host["hostname"], f"{system['id'] or 'its system'} {system['version'] or ''}".strip()
             )
         )
 
@@ -73,10 +74,11 @@ def port_problems(servers: list[dict[str, t.Any]], ports: list[dict[str, t.Any]]
         listening = [
             entry for entry in ports if entry["port"] == server["port"] and _meets(server["bind"], entry["address"])
         ]
-        if holder in wanted or not listening:
+        # Docker's own process holds the port of a server of ours; of one that is down, another program may have it.
+        if not listening or (holder in wanted and all(entry["process"] in {_PROXY, None} for entry in listening)):
             continue
         where = f"serving_servers[{server['name']!r}].port: {server['port']}"
-        if holder:
+        if holder and holder not in wanted:
             yield f"{where} is held by the server {holder!r}, which the inventory no longer has: remove that one first"
         else:
             entry = listening[0]
@@ -130,8 +132,10 @@ def disk_problems(needs: list[DiskNeed], disk: dict[str, dict[str, t.Any]]) -> t
 
 
 def _meets(bind: str, address: str) -> bool:
-    everywhere = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
-    return bind == address or bind in everywhere or address in everywhere
+    # :: takes the addresses of IPv4 too, 0.0.0.0 takes those alone.
+    if bind == address or "::" in {bind, address}:
+        return True
+    return "0.0.0.0" in {bind, address} and ":" not in bind + address  # noqa: S104  compared, not bound
 
 
 def _has_image(server: dict[str, t.Any]) -> bool:

@@ -207,9 +207,11 @@ class Server:
     def _put_back(self, previous: Generation | None, failed: Generation, error: ServerError, away: float) -> None:
         """Bring the previous generation back, gate that too, and tell in the error how it went."""
         if previous is None:
-            self.unit.remove()
-            remove_container("llmops-" + self.name)
-            self.store.remove()
+            try:
+                self.remove()
+            except CommandError as second:
+                error.cause += f"; and what is left of the attempt could not be removed: {second}"
+                return
             error.remedy += " (nothing served under this name before, and nothing is left of the attempt)"
             return
         try:

@@ -93,7 +93,7 @@ class Unit:
             lines: How many at the most.
 
         Returns:
-            The lines; in their place why the journal cannot be read, for that must not hide the failure it was read for.
+            The lines; in their place why the journal cannot be read, which must not hide why it is read.
         """
         argv = ["journalctl", "--unit", self.name, "--since", f"@{int(since)}", "--lines", str(lines)]
         try:

@@ -136,7 +136,8 @@ def main() -> None:
     image_lines, needs = image_needs(params["servers"], host["docker"]["root_dir"])
     needs += [DiskNeed(params["model_dir"], name, plan.bytes) for name, plan in plans.items() if plan.bytes]
     problems += [*image_lines, *disk_problems(needs, host["disk"])]
-    module.exit_json(changed=False, problems=problems, host=host)
+    # A hub that does not answer is the same problem for each of its models.
+    module.exit_json(changed=False, problems=list(dict.fromkeys(problems)), host=host)
 
 
 if __name__ == "__main__":

@@ -284,20 +284,31 @@ def main() -> None:
         with server_lock(params["name"], wait=not module.check_mode):
             result.update(act(server, params["state"], module.check_mode, module._diff))
     except ServerError as exc:
-        result["seconds"] = dict(server.seconds, total=time.monotonic() - began)
-        action = "rolled_back" if exc.rolled_back else "failed"
-        words: dict[str, t.Any] = {
-            "failed_check": exc.check,
-            "cause": exc.cause,
-            "remedy": exc.remedy,
-            "log": exc.log,
-            "probes": exc.probes,
-        }
-        module.fail_json(msg=str(exc), rolled_back=exc.rolled_back, action=action, **words, **result)
-    except (CommandError, LockError, OSError) as exc:
-        module.fail_json(msg="server {}: {}".format(params["name"], exc), action="failed", rolled_back=False, **result)
+        fail(module, server, began, exc, result)
+    except LockError as exc:
+        fail(module, server, began, ServerError("lock", str(exc), "wait for it, and run again"), result)
+    except (CommandError, OSError) as exc:
+        remedy = f"read journalctl -u {server.unit.name} on the host, and run again"
+        fail(module, server, began, ServerError("host", str(exc), remedy), result)
     result["seconds"] = dict(server.seconds, total=time.monotonic() - began)
     module.exit_json(**result)
+
+
+def fail(
+    module: AnsibleModule, server: Server, began: float, error: ServerError, result: dict[str, t.Any]
+) -> t.NoReturn:
+    """End the module with a failure, whose result has all the words that are documented."""
+    words: dict[str, t.Any] = {
+        "action": "rolled_back" if error.rolled_back else "failed",
+        "failed_check": error.check,
+        "cause": error.cause,
+        "remedy": error.remedy,
+        "log": error.log,
+        "probes": error.probes,
+        "rolled_back": error.rolled_back,
+        "seconds": dict(server.seconds, total=time.monotonic() - began),
+    }
+    module.fail_json(msg=str(error), **words, **result)
 
 
 def act(server: Server, state: str, check_mode: bool, diff: bool) -> dict[str, t.Any]:

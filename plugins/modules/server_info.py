@@ -53,6 +53,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
 from ansible_collections.llmops.serving.plugins.module_utils._gate import Gate, GateError, server_url
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Store, server_names
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
@@ -105,7 +106,10 @@ def main() -> None:
     }
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
     names = module.params["names"]
-    servers = [look(name, module.params["gate"]) for name in (server_names() if names is None else names)]
+    try:
+        servers = [look(name, module.params["gate"]) for name in (server_names() if names is None else names)]
+    except CommandError as exc:
+        module.fail_json(msg=f"the host cannot be asked: {exc}; see whether systemd runs there")
     bad = ["{}: {}".format(server["name"], server["msg"]) for server in servers if not server["ok"]]
     if bad:
         module.fail_json(msg="; ".join(bad), changed=False, servers=servers)

@@ -212,9 +212,9 @@ def test_a_server_without_a_key_is_asked_without_one() -> None:
 
 
 def test_a_wrong_answer_names_probe_model_cause_and_remedy() -> None:
-    words = {"gate": [{"task": "chat", "model": "tiny", "expect": "Berlin"}]}
+    asked = [{"task": "chat", "model": "tiny", "expect": "Berlin"}]
     with engine() as server, pytest.raises(GateError) as caught:
-        gate(port_of(server), **words).run()
+        gate(port_of(server), gate=asked).run()
     failure = caught.value
     assert failure.check == "chat probe of tiny"
     assert "Berlin" in failure.cause

@@ -31,7 +31,7 @@ def test_a_second_change_is_told_who_makes_the_first(folder: Path) -> None:
     with server_lock("chat"), pytest.raises(LockError) as caught, server_lock("chat", patience=0):
         pytest.fail("two held the lock")
     assert str(caught.value).startswith(f"process {os.getpid()} since ")
-    assert str(caught.value).endswith(" is changing server chat on this host: wait for it")
+    assert str(caught.value).endswith(" is changing server chat on this host")
     assert stat.S_IMODE((folder / "llmops-chat.lock").stat().st_mode) == 0o600
 
 
@@ -47,7 +47,10 @@ def test_the_name_of_an_earlier_holder_is_not_told(folder: Path) -> None:
 def test_a_holder_without_a_name_is_told_too(folder: Path) -> None:
     with server_lock("chat"):
         (folder / "llmops-chat.lock").write_bytes(b"")
-        with pytest.raises(LockError, match=r"^another process is changing server chat"), server_lock("chat", patience=0):
+        with (
+            pytest.raises(LockError, match=r"^another process is changing server chat"),
+            server_lock("chat", patience=0),
+        ):
             pytest.fail("two held the lock")
 
 

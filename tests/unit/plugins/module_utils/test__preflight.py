@@ -107,7 +107,8 @@ def test_another_programs_port_is_in_the_way_on_the_same_address(bind: str, addr
 @pytest.mark.usefixtures("host")
 def test_names_the_program_that_is_in_the_way_and_no_other() -> None:
     ports = [listens(8001, "10.0.0.5", "sshd"), listens(8001, "127.0.0.1", "nginx")]
-    assert list(port_problems([wants(8001)], ports))[0].startswith(HELD)
+    (problem,) = port_problems([wants(8001)], ports)
+    assert problem.startswith(HELD)
 
 
 @pytest.mark.usefixtures("host")
@@ -234,10 +235,11 @@ def test_what_fits_is_fine() -> None:
 
 def test_needs_on_one_file_system_add_up() -> None:
     needs = [need("/var/lib/docker", "the image a", 60), need("/var/lib/llmops/models", "m", 41)]
-    assert list(disk_problems(needs, DISK)) == [
+    (problem,) = disk_problems(needs, DISK)
+    assert problem == (
         "disk: / needs 101 MiB (the image a 60 MiB, m 41 MiB) and has 100 MiB free: free 2 MiB there, or set "
         "serving_model_dir to another disk"
-    ]
+    )
 
 
 def test_needs_on_two_file_systems_do_not() -> None:

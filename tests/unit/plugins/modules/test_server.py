@@ -15,7 +15,6 @@ import yaml
 from ansible_collections.llmops.serving.plugins.module_utils._lock import server_lock
 from ansible_collections.llmops.serving.plugins.modules import server
 from tests.unit.plugins.played_host import OWNER, PlayedHost, engine, played_host, port_of, run_main
-from tests.unit.plugins.run_module import run_module
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,16 +82,18 @@ def test_check_mode_on_a_bare_host_says_all_and_writes_nothing(
     assert KEY not in text
 
 
-def test_check_mode_needs_no_docker_and_no_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # In a process of its own, on this machine, without any program in reach.
-    monkeypatch.setenv("PATH", str(tmp_path))
-    name = "unit-test-of-check-mode"
-    words = {"name": name, "unit": UNIT, "image": "img:1", "port": 1, "_ansible_check_mode": True}
-    status, result = run_module("server", **words)
-    assert (status, result["action"], result["changed"]) == (0, "created", True)
+def test_check_mode_shows_no_diff_that_was_not_asked_for(host: PlayedHost, capsys: pytest.CaptureFixture[str]) -> None:
+    _status, result, _text = run_main(server, capsys, **wanted(host), _ansible_check_mode=True)
+    assert result["action"] == "created"
     assert "diff" not in result
-    status, result = run_module("server", name=name, state="absent", _ansible_check_mode=True)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_was_never_there_is_absent(host: PlayedHost, capsys: pytest.CaptureFixture[str], check_mode: bool) -> None:
+    words = {"name": "chat", "state": "absent", "_ansible_check_mode": check_mode}
+    status, result, _text = run_main(server, capsys, **words)
     assert (status, result["action"], result["changed"]) == (0, "unchanged", False)
+    assert host.commands == []
 
 
 def test_check_mode_of_a_change_shows_only_what_changes(host: PlayedHost, capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,8 +264,8 @@ def test_another_change_under_way_is_told(
     with server_lock("chat"):
         status, result, _text = run_main(server, capsys, **wanted(host))
     assert (status, result["action"], result["rolled_back"]) == (1, "failed", False)
-    assert result["msg"].startswith("server chat: process ")
-    assert "is changing server chat on this host: wait for it" in result["msg"]
+    assert result["msg"].startswith("lock: process ")
+    assert "is changing server chat on this host; wait for it" in result["msg"]
     assert host.commands == []
 
 
@@ -277,7 +278,8 @@ def test_a_disk_without_room_is_told(
     monkeypatch.setattr("ansible_collections.llmops.serving.plugins.module_utils._generations.write_atomically", full)
     status, result, text = run_main(server, capsys, **wanted(host, key=KEY))
     assert (status, result["action"]) == (1, "failed")
-    assert result["msg"] == "server chat: [Errno 28] No space left on device"
+    assert (result["failed_check"], result["cause"]) == ("host", "[Errno 28] No space left on device")
+    assert "journalctl" in result["remedy"]
     assert host.files() == ["lock/llmops-chat.lock"]
     assert KEY not in text
 
