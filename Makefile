@@ -42,7 +42,8 @@ unit: $(VENV)/installed ## Run the unit tests
 	pytest tests/unit
 
 test: lint types ## Run all tests: lint, types, unit, sanity, build, and every scenario on real hosts
-	pytest tests/unit tests/integration
+	pytest tests/unit
+	pytest --capture=no tests/integration
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .ansible .mypy_cache .pytest_cache .ruff_cache dist
