@@ -16,8 +16,8 @@ $(VENV)/installed: pyproject.toml
 	@echo "Setting up $(VENV) (about a minute the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "the module venv is missing: apt-get install python3-venv"; exit 1; }
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable . --group dev
+	@$(VENV)/bin/pip install -qq --disable-pip-version-check 'pip>=25.1'
+	@$(VENV)/bin/pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
 
 lab: $(VENV)/installed ## Boot a bare host and make it serve, with real engines (HOSTS=2, SUITE=trixie)
