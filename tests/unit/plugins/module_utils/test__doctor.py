@@ -16,7 +16,7 @@ LOGS = [
         "llama_cpp",
         ["tensor 'blk.0.ffn_down.weight' data is not within the file bounds, model is corrupted or incomplete"],
         "truncated or corrupt",
-        "serving_model_verify",
+        "models_verify",
     ),
     ("llama_cpp", ["gguf_init_from_file_impl: invalid magic characters: '<!do', expected 'GGUF'"], "no GGUF", "file"),
     ("llama_cpp", ["llama_model_load: error loading model: unknown model architecture: 'foo'"], "foo", "image"),

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._arguments import STRUCTURE
-from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions, role_options
+from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import ROLES, definitions, role_options
 
 ENGINES = sorted(definitions())
 PROBES = {"chat", "embedding", "rerank", "classify"}
@@ -66,3 +66,11 @@ def test_a_rule_of_the_doctor_fills_in_only_what_it_finds(engine: str) -> None:
         groups = set(re.compile(rule["pattern"]).groupindex)
         wanted: set[t.Any] = set(re.findall(r"\{(\w+)\}", rule["cause"] + rule["remedy"]))
         assert wanted <= groups
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_remedy_names_variables_that_there_are(engine: str) -> None:
+    roles = [path.name for path in ROLES.iterdir()]
+    known = {name for role in roles for name in role_options(role)}
+    for rule in definitions()[engine]["doctor"]:
+        assert set(re.findall(r"-e (\w+)=", rule["remedy"])) <= known
