@@ -33,7 +33,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from docker.types import Mount
 
 from llmops_serving.lab.errors import LabError
-from llmops_serving.lab.machine import debian_sources, require_commands
+from llmops_serving.lab.machine import require_commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -189,15 +189,17 @@ class Builder:
             )
 
     def _bootstrap(self, suite: str, archive: Path, scratch: Path) -> None:
+        if not self._machine.apt.mirror:
+            raise LabError(
+                f"no registry gives the image debian:{suite}-slim, and this machine names no mirror of Debian to build "
+                "it from: let Docker reach a registry, or name a mirror in /etc/apt/sources.list.d"
+            )
         settings = scratch / "apt.conf"
         settings.write_text(self._machine.apt.settings, encoding="utf-8")
-        sources = scratch / "sources.list"
-        sources.write_text(debian_sources(suite), encoding="utf-8")
         # What belongs to this machine (its mirror, its apt settings) is taken out of the result by the last hook.
         clean = (
             'rm -rf "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list.d/* "$1"/var/lib/apt/lists/*'
-            ' "$1"/var/cache/apt/*.bin "$1"/etc/resolv.conf "$1"/etc/hostname; '
-            f'cp {shlex.quote(str(sources))} "$1"/etc/apt/sources.list'
+            ' "$1"/var/cache/apt/*.bin "$1"/etc/resolv.conf "$1"/etc/hostname "$1"/etc/apt/sources.list'
         )
         command = [
             "mmdebstrap",
@@ -290,10 +292,13 @@ class Builder:
         for name in recipe.files:
             shutil.copy(ASSETS / name, scratch / "files" / Path(name).name)
         shutil.copy(ASSETS / recipe.script, scratch / "recipe.sh")
-        (scratch / "sources.list").write_text(self._machine.apt.sources(suite), encoding="utf-8")
+        sources = self._machine.apt.sources(suite)
+        (scratch / "sources.list").write_text(sources, encoding="utf-8")
+        # Without mirrors of this machine's own, the base image's are used.
+        here = f'Dir::Etc::SourceList "{BUILD_ROOT}/sources.list";\nDir::Etc::SourceParts "/dev/null";\n'
         (scratch / "apt.conf").write_text(
             self._machine.apt.settings
-            + f'Dir::Etc::SourceList "{BUILD_ROOT}/sources.list";\nDir::Etc::SourceParts "/dev/null";\n'
+            + (here if sources else "")
             + 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n',
             encoding="utf-8",
         )

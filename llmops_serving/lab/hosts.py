@@ -70,11 +70,14 @@ def choose_ports(index: int, taken: Iterable[int]) -> tuple[int, dict[int, int]]
 def machine_files(machine: Machine, paths: Paths, suite: str) -> dict[str, tuple[bytes, int]]:
     """Give the files that make a container of the host image a machine of this site: mirrors, authorities, keys."""
     files = {
-        "etc/apt/sources.list": (machine.apt.sources(suite).encode(), 0o644),
         "etc/apt/apt.conf.d/90lab": (machine.apt.settings.encode(), 0o644),
         "usr/local/share/ca-certificates/llmops-lab.crt": (paths.ca_cert.read_bytes(), 0o644),
         "root/.ssh/authorized_keys": (paths.ssh_key.with_suffix(".pub").read_bytes(), 0o600),
     }
+    if sources := machine.apt.sources(suite):
+        files["etc/apt/sources.list"] = (sources.encode(), 0o644)
+        # The base image's own mirrors, which this machine may not reach.
+        files["etc/apt/sources.list.d/debian.sources"] = (b"", 0o644)
     for name, text in machine.site_cas.items():
         files[f"usr/local/share/ca-certificates/site-{name}"] = (text.encode(), 0o644)
     if machine.proxies:

@@ -25,8 +25,6 @@ from llmops_serving.lab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-DEBIAN_MIRROR = "http://deb.debian.org/debian"
-DEBIAN_SECURITY = "http://deb.debian.org/debian-security"
 #: Suites that have updates and security archives; a testing suite is taken alone.
 STABLE_SUITES = frozenset({"bookworm", "trixie"})
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -38,10 +36,10 @@ _PIP_TAKEN = _PIP_LISTS | {"index-url", "proxy", "timeout", "default-timeout", "
 
 @dataclass(frozen=True)
 class AptAccess:
-    """Mirrors and transport settings of apt."""
+    """Mirrors and transport settings of apt; empty where this machine has none, and images keep their own."""
 
-    mirror: str = DEBIAN_MIRROR
-    security: str = DEBIAN_SECURITY
+    mirror: str = ""
+    security: str = ""
     #: lines of an apt.conf
     settings: str = ""
 
@@ -87,12 +85,14 @@ class Machine:
         )
 
 
-def debian_sources(suite: str, mirror: str = DEBIAN_MIRROR, security: str = DEBIAN_SECURITY) -> str:
-    """Give the text of a sources.list; the defaults are what a fresh Debian has."""
-    lines = [f"deb {mirror} {suite} main"]
-    if suite in STABLE_SUITES:
-        lines += [f"deb {mirror} {suite}-updates main", f"deb {security} {suite}-security main"]
-    return "\n".join(lines) + "\n"
+def debian_sources(suite: str, mirror: str, security: str) -> str:
+    """Give the text of a sources.list; empty without a mirror."""
+    lines = [f"deb {mirror} {suite} main"] if mirror else []
+    if mirror and suite in STABLE_SUITES:
+        lines += [f"deb {mirror} {suite}-updates main"]
+    if security and suite in STABLE_SUITES:
+        lines += [f"deb {security} {suite}-security main"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def apt_settings(dump: str) -> str:
@@ -101,7 +101,7 @@ def apt_settings(dump: str) -> str:
 
 
 def read_apt() -> AptAccess:
-    """Take mirrors and settings from apt of this machine, or Debian's own where this is no Debian."""
+    """Take mirrors and settings from apt of this machine; there are none where this is no Debian."""
     if shutil.which("apt-config") is None:
         return AptAccess()
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False)  # noqa: S607  # apt is where the PATH says
@@ -117,13 +117,13 @@ def read_apt() -> AptAccess:
 def find_mirrors(sources: str) -> tuple[str, str]:
     """Find the mirrors of Debian's archive and of its security archive in texts of apt's sources.
 
-    On Ubuntu and on others there are none: Debian's own are given.
+    On Ubuntu and on others there are none: both are empty.
     """
     uncommented = "\n".join(line for line in sources.splitlines() if not line.lstrip().startswith("#"))
     urls = re.findall(r"https?://[^\s\]]+", uncommented)
     trimmed = [url.rstrip("/") for url in urls]
-    mirror = next((url for url in trimmed if url.endswith("/debian")), DEBIAN_MIRROR)
-    security = next((url for url in trimmed if url.endswith("/debian-security")), DEBIAN_SECURITY)
+    mirror = next((url for url in trimmed if url.endswith("/debian")), "")
+    security = next((url for url in trimmed if url.endswith("/debian-security")), "")
     return mirror, security
 
 

@@ -7,8 +7,8 @@ echo "::: installing systemd, ssh and Python"
 apt-get update -q
 apt-get install -qy systemd systemd-sysv dbus sudo python3 python3-apt ca-certificates \
   iproute2 iputils-ping procps kmod curl gnupg openssh-server less netbase
-# Images from a registry forbid services to start and bring sources of their own; a server does neither.
-rm -f /usr/sbin/policy-rc.d /etc/apt/sources.list.d/debian.sources
+# Images from a registry forbid services to start; a server does not.
+rm -f /usr/sbin/policy-rc.d
 # Identity of a machine is made at its first start, never shared by copies.
 rm -f /etc/ssh/ssh_host_* /etc/machine-id /var/lib/dbus/machine-id
 : > /etc/machine-id

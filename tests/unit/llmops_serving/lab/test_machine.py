@@ -29,10 +29,10 @@ URIs: http://mirror.example/debian-security/
     ("sources", "expected"),
     [
         (DEB822, ("http://mirror.example/debian", "http://mirror.example/debian-security")),
-        ("deb [signed-by=/x] https://m/debian trixie main\n", ("https://m/debian", machine.DEBIAN_SECURITY)),
-        ("# deb http://old/debian sid main\n", (machine.DEBIAN_MIRROR, machine.DEBIAN_SECURITY)),
-        ("deb http://archive.ubuntu.com/ubuntu noble main\n", (machine.DEBIAN_MIRROR, machine.DEBIAN_SECURITY)),
-        ("", (machine.DEBIAN_MIRROR, machine.DEBIAN_SECURITY)),
+        ("deb [signed-by=/x] https://m/debian trixie main\n", ("https://m/debian", "")),
+        ("# deb http://old/debian sid main\n", ("", "")),
+        ("deb http://archive.ubuntu.com/ubuntu noble main\n", ("", "")),
+        ("", ("", "")),
     ],
 )
 def test_find_mirrors(sources: str, expected: tuple[str, str]) -> None:
@@ -46,6 +46,7 @@ def test_sources_of_a_stable_and_of_a_testing_suite() -> None:
         "deb http://s trixie-security main",
     ]
     assert machine.debian_sources("forky", "http://m", "http://s") == "deb http://m forky main\n"
+    assert machine.debian_sources("trixie", "", "") == ""
 
 
 def test_apt_settings_keep_transport_and_drop_the_rest() -> None:
