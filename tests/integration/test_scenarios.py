@@ -27,7 +27,7 @@ SCENARIOS = sorted(
 # Each waits a lot for its host, so two fill two cores.
 SIDE_BY_SIDE = 2
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\\\?")
-_STEP = re.compile(r"➜ (\w+).*: Executing")
+_STEP = re.compile(r"➜ (\w+).*: Executing$")
 _SHOWN = 200
 
 
