@@ -16,6 +16,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 from llmops_serving.lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: Suites that have updates and security archives; a testing suite is taken alone.
 STABLE_SUITES = frozenset({"bookworm", "trixie"})
@@ -32,6 +33,8 @@ _APT_SETTING = re.compile(r'^(Acquire::(?:http|https|ftp|Check-|Retries|ForceIPv
 #: Settings of pip that say where packages are. Certificates are handled on their own.
 _PIP_LISTS = frozenset({"find-links", "extra-index-url", "trusted-host"})
 _PIP_TAKEN = _PIP_LISTS | {"index-url", "proxy", "timeout", "default-timeout", "retries"}
+#: apt lets one at a time in, and images that are built side by side may miss the same command.
+_INSTALLING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -213,16 +216,23 @@ def require_commands(packages: Mapping[str, str]) -> None:
     Raises:
         LabError: commands are missing and cannot be installed here.
     """
-    missing = sorted({package for command, package in packages.items() if shutil.which(command) is None})
-    if not missing:
-        return
+    with _INSTALLING:
+        missing = sorted({package for command, package in packages.items() if shutil.which(command) is None})
+        if missing:
+            _install(missing)
+
+
+def _install(missing: Sequence[str]) -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise LabError(
             f"missing on this machine: {', '.join(missing)} (names of Debian packages); "
             "install them, or run this as root on Debian, where they are installed for you"
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *missing]):
+    for command in (
+        ["apt-get", "update"],
+        ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *missing],
+    ):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # fixed command, package names from our own table
         if done.returncode != 0:
             tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])

@@ -31,6 +31,15 @@ options:
     description: What the servers compute on.
     type: str
     default: cpu
+  images:
+    description: By engine, the image of its servers that name none themselves.
+    type: dict
+    default: {}
+  search:
+    description: Directories on the controller in which the files are that servers name.
+    type: list
+    elements: path
+    default: []
   only:
     description: Names of the servers to act on. Each must be among the servers.
     type: list
@@ -49,6 +58,7 @@ _value:
   description:
     - C(problems), one line each, with the variable at fault and what to write instead. No line holds a secret.
     - C(servers) and C(models) without problems, as the module M(llmops.serving.preflight) takes them.
+    - C(notices), one line each, what the user should know of servers without problems.
   type: dict
 """
 
@@ -56,22 +66,24 @@ import typing as t
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
 from ansible_collections.llmops.serving.plugins.plugin_utils._plain import plain
-from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import (
     choice_problems,
     inventory_problems,
     questions,
 )
+from ansible_collections.llmops.serving.plugins.plugin_utils._site import Site
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def preflight_questions(
+def preflight_questions(  # noqa: PLR0913, PLR0917  one for each option of the filter
     servers: t.Any,
     models: t.Any,
     registries: dict[str, str] | None = None,
     accelerator: str = "cpu",
+    images: dict[str, str] | None = None,
+    search: list[str] | None = None,
     only: list[str] | None = None,
 ) -> dict[str, t.Any]:
     """Judge a host's inventory, and prepare what the host is asked."""
@@ -82,6 +94,8 @@ def preflight_questions(
         registries=registries or {},
         accelerator=accelerator,
         engines=definitions(),
+        images=images or {},
+        search=search or (),
     )
     problems = [*inventory_problems(servers, site), *choice_problems(servers, only or [])]
     return {"problems": problems, **questions(servers, site)}

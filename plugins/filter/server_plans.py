@@ -35,6 +35,15 @@ options:
     description: What the servers compute on.
     type: str
     default: cpu
+  images:
+    description: By engine, the image of its servers that name none themselves.
+    type: dict
+    default: {}
+  search:
+    description: Directories on the controller in which the files are that servers name.
+    type: list
+    elements: path
+    default: []
 """
 
 EXAMPLES = r"""
@@ -55,19 +64,22 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
 from ansible_collections.llmops.serving.plugins.plugin_utils._plain import plain
-from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site, server_plan
+from ansible_collections.llmops.serving.plugins.plugin_utils._plan import server_plan
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import inventory_problems
+from ansible_collections.llmops.serving.plugins.plugin_utils._site import Site
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def server_plans(
+def server_plans(  # noqa: PLR0913, PLR0917  one for each option of the filter
     servers: list[dict[str, t.Any]],
     models: dict[str, t.Any],
     model_dir: str,
     registries: dict[str, str] | None = None,
     accelerator: str = "cpu",
+    images: dict[str, str] | None = None,
+    search: list[str] | None = None,
 ) -> dict[str, dict[str, t.Any]]:
     """Plan each server of a host."""
     servers = plain(servers)
@@ -77,6 +89,8 @@ def server_plans(
         registries=registries or {},
         accelerator=accelerator,
         engines=definitions(),
+        images=images or {},
+        search=search or (),
     )
     if problems := inventory_problems(servers, site):
         raise AnsibleFilterError("; ".join(problems))

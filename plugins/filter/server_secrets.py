@@ -34,8 +34,8 @@ _value:
 import typing as t
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
-from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site
 from ansible_collections.llmops.serving.plugins.plugin_utils._plan import server_secrets as secrets_of
+from ansible_collections.llmops.serving.plugins.plugin_utils._site import Site
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.llmops.serving.plugins.module_utils._memory import memory_words
+
 # Lines that only say that something else failed.
 _GENERIC = re.compile(
     r"exiting due to|See root cause above|Main process exited|Failed with result|Scheduled restart job"
@@ -29,7 +31,7 @@ class Diagnosis(t.NamedTuple):
     remedy: str
 
 
-def diagnose(lines: list[str], rules: list[dict[str, str]]) -> Diagnosis:
+def diagnose(lines: list[str], rules: list[dict[str, t.Any]]) -> Diagnosis:
     """Match an engine's log against its rules.
 
     Args:
@@ -40,17 +42,38 @@ def diagnose(lines: list[str], rules: list[dict[str, str]]) -> Diagnosis:
     Returns:
         The first rule that fits any line; otherwise the last line that speaks of an error.
     """
+    if found := matched(lines, rules):
+        return found
+    words = last_words(lines)
+    if words:
+        return Diagnosis(words, "see the log lines, and options and model of the server")
+    return Diagnosis("the engine left no log", "read journalctl -u of the server's unit on the host")
+
+
+def matched(lines: list[str], rules: list[dict[str, t.Any]]) -> Diagnosis | None:
+    """Find the first rule that fits any line of a log; None if none does.
+
+    Args:
+        lines: The log, oldest line first.
+        rules: As for `diagnose`. One with `measure` may speak of `{free_gib}`, `{total_gib}` and `{fits}` too: of the
+            host's memory as it is now, when the engine has let go of it.
+    """
     for rule in rules:
         for line in lines:
             match = re.search(rule["pattern"], line)
             if match:
                 found = {name: value or "" for name, value in match.groupdict().items()}
+                if "measure" in rule:
+                    found.update(memory_words(**rule["measure"]))
                 return Diagnosis(_fill(rule["cause"], found), _fill(rule["remedy"], found))
+    return None
+
+
+def last_words(lines: list[str]) -> str:
+    """Give the last line of a log that speaks of an error, else the last one that says anything, else nothing."""
     own = [line.strip() for line in lines if line.strip() and not _GENERIC.search(line)]
     speaking = [line for line in own if _SPEAKING.search(line)]
-    if speaking or own:
-        return Diagnosis((speaking or own)[-1][:300], "see the log lines, and options and model of the server")
-    return Diagnosis("the engine left no log", "read journalctl -u of the server's unit on the host")
+    return (speaking or own or [""])[-1][:300]
 
 
 def _fill(text: str, found: dict[str, str]) -> str:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
 from pathlib import Path
@@ -23,6 +24,8 @@ _OK = 200
 _REFUSED = (401, 403)
 _GIB = 1 << 30
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  the address to ask, not to bind
+# An answer of the server's that it failed inside, or none at all.
+_BROKE = re.compile(r"HTTP 5\d\d|\b50[0234]\b|reset|refused|closed|timed? ?out|no answer")
 # Further starts by systemd that a server which is as asked may need, say after a reboot, before it counts as dead.
 _PATIENCE = 2
 
@@ -35,16 +38,26 @@ class GateError(Exception):
         cause: What was seen.
         remedy: What to do.
         died: Whether the engine ended, so that its log tells more.
+        broke: Whether it lives and failed at an answer, so that its log may tell more.
         probes: The results so far.
     """
 
-    def __init__(self, check: str, cause: str, remedy: str, died: bool = False, probes: t.Sequence[t.Any] = ()) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  the parts of one message
+        self,
+        check: str,
+        cause: str,
+        remedy: str,
+        died: bool = False,
+        probes: t.Sequence[t.Any] = (),
+        broke: bool = False,
+    ) -> None:
         """Say what failed, why, and what to do."""
         super().__init__(f"{check}: {cause}; {remedy}")
         self.check = check
         self.cause = cause
         self.remedy = remedy
         self.died = died
+        self.broke = broke
         self.probes = list(probes)
 
 
@@ -117,6 +130,7 @@ class Gate:
                     cause or probe["msg"],
                     remedy,
                     probes=probes,
+                    broke=_BROKE.search(probe["msg"]) is not None,
                 )
         return probes
 

@@ -107,6 +107,10 @@ class Store:
         generation = Generation(number, directory, unit, asked, image)
         try:
             _make_directory(directory, 0o755)
+            if asked.get("files"):
+                _make_directory(directory / "files", 0o755)
+                for name, text in asked["files"].items():
+                    write_atomically(directory / "files" / name, text, 0o644)
             if secrets.files:
                 _write_secrets(directory / "secrets", secrets)
             if secrets.client_key is not None:
@@ -155,6 +159,19 @@ def server_names(state_dir: Path | None = None) -> list[str]:
     """List the servers that the host has generations of."""
     directory = state_dir or STATE_DIR
     return sorted(path.name for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []
+
+
+def make_cache(path: Path, owner: tuple[int, int]) -> None:
+    """Make the directory that a container writes to, and give it to the container's user with all that is in it.
+
+    Another engine of before may have run as another user.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    stat = path.stat()
+    if (stat.st_uid, stat.st_gid) != owner:
+        for place in [path, *path.rglob("*")]:
+            os.chown(str(place), *owner, follow_symlinks=False)
 
 
 def _make_directory(path: Path, mode: int) -> None:

@@ -37,6 +37,7 @@ class ModelPlan:
         problem: Why it cannot be fetched, None when nothing speaks against it.
         damaged: Files of the store that must come again.
         spec: Its description, None when that is the problem.
+        files: Paths of all its files, None when only the fetch will tell.
     """
 
     present: bool
@@ -44,6 +45,7 @@ class ModelPlan:
     problem: str | None
     damaged: tuple[str, ...] = ()
     spec: ModelSpec | None = None
+    files: tuple[str, ...] | None = None
 
 
 def plan_models(  # noqa: PLR0913 - keywords, the module's own parameters
@@ -80,13 +82,14 @@ def plan_models(  # noqa: PLR0913 - keywords, the module's own parameters
     for spec in specs:
         state = states[spec.name]
         if state.complete:
-            plans[spec.name] = ModelPlan(True, 0, None, spec=spec)
+            plans[spec.name] = ModelPlan(True, 0, None, spec=spec, files=tuple(state.good()))
             continue
         try:
             if hub is None:
                 client = client or HttpClient(ca_path, timeout, _PLAN_RETRY)
                 hub = Hub(parse_hub_url(hub_url, token), token, client)
-            plans[spec.name] = ModelPlan(False, _ask(hub, spec, state), None, state.damaged, spec)
+            size, files = _ask(hub, spec, state)
+            plans[spec.name] = ModelPlan(False, size, None, state.damaged, spec, files)
         except ModelError as error:
             plans[spec.name] = ModelPlan(False, None, str(error), state.damaged, spec)
     return {str(name): plans[str(name)] for name in models}
@@ -132,18 +135,21 @@ def check_plan_space(store: Store, plans: Sequence[ModelPlan]) -> None:
         store.check_space(needed, len(plans))
 
 
-def _ask(hub: Hub, spec: ModelSpec, state: State) -> int | None:
+def _ask(hub: Hub, spec: ModelSpec, state: State) -> tuple[int | None, tuple[str, ...] | None]:
+    """Ask the hub for the bytes to fetch and for all files; None for what it does not tell."""
     good = state.good()
     if spec.kind != "repo":
         sizes = [hub.head(spec, path).size for path in spec.files if path.rsplit("/", 1)[-1] not in good]
-        return None if None in sizes else sum(size or 0 for size in sizes)
+        return None if None in sizes else sum(size or 0 for size in sizes), spec.files
     listing = hub.listing(spec)
     if listing is not None:
-        wanted = [entry for entry in select(spec, listing.files).wanted if entry.path not in good]
+        selected = select(spec, listing.files).wanted
+        wanted = [entry for entry in selected if entry.path not in good]
         # Anybody may list a gated repository: only a file tells whether this host may have them.
         weights = [entry for entry in wanted if entry.path.lower().endswith(WEIGHT_SUFFIXES)]
         if weights:
             hub.head(spec, max(weights, key=lambda entry: entry.size).path)
-        return sum(entry.size for entry in wanted) if listing.sized else None
+        files = tuple(entry.path for entry in selected)
+        return sum(entry.size for entry in wanted) if listing.sized else None, files
     hub.check_revision(spec, hub.remote(spec))
-    return None
+    return None, None

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.llmops.serving.plugins.module_utils._docker import image_digest
@@ -18,6 +19,22 @@ _MIB = 1 << 20
 _PROXY = "docker-proxy"
 # An unpacked image is about this many times its compressed layers, which lie beside it while they are unpacked.
 _UNPACKED = 3.5
+
+
+def file_problems(needs: list[dict[str, str]], files: dict[str, tuple[str, ...] | None]) -> t.Iterator[str]:
+    """Find models that lack the files which their engine loads.
+
+    Args:
+        needs: `model`, `files` (a regular expression that one of its paths must match) and the `problem` otherwise.
+        files: By model, the paths of its files, None where only the fetch will tell.
+
+    Yields:
+        One line a problem.
+    """
+    for need in needs:
+        paths = files.get(need["model"])
+        if paths is not None and not any(re.search(need["files"], path) for path in paths):
+            yield need["problem"]
 
 
 class DiskNeed(t.NamedTuple):

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
 from ansible_collections.llmops.serving.plugins.module_utils._docker import image_digest, pull, remove_container
-from ansible_collections.llmops.serving.plugins.module_utils._doctor import diagnose
+from ansible_collections.llmops.serving.plugins.module_utils._doctor import diagnose, last_words, matched
 from ansible_collections.llmops.serving.plugins.module_utils._gate import Gate, GateError
-from ansible_collections.llmops.serving.plugins.module_utils._generations import Generation, Secrets, Store
+from ansible_collections.llmops.serving.plugins.module_utils._generations import Generation, Secrets, Store, make_cache
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
 
 # The words of `asked` that make a new generation when they change. The others (gate, load, doctor …) say how a server
 # is judged, not how it runs.
-_RUNS = ("unit", "image")
+_RUNS = ("unit", "image", "files")
 
 
 class ServerError(Exception):
@@ -58,7 +58,7 @@ class Server:
         Args:
             name: The server's name.
             asked: All but the secrets: `unit` (text with `@GENERATION@` and `@IMAGE@`), `image`, `bind`, `port`,
-                `models`, `readiness`, `guarded`, `gate`, `load`, `doctor`.
+                `models`, `files`, `cache`, `readiness`, `guarded`, `gate`, `load`, `doctor`, `healthy_but`.
             secrets: Its secrets.
         """
         self.name = name
@@ -74,7 +74,7 @@ class Server:
         """Whether the host already has this server, running or not."""
         return (
             current is not None
-            and all(current.asked.get(word) == self.asked[word] for word in _RUNS)
+            and all((current.asked.get(word) or {}) == (self.asked.get(word) or {}) for word in _RUNS)
             and current.secrets() == self.secrets.files
             and current.client_key() == self.secrets.client_key
             and self.unit.read() == current.unit
@@ -115,6 +115,8 @@ class Server:
             return self._confirm(current)
         image = self._image(current)
         self._look_for_models()
+        if self.asked.get("cache"):
+            make_cache(Path(self.asked["cache"]), self.secrets.owner)
         generation = self.store.add(self.asked, image, self.secrets)
         away = time.monotonic()
         try:
@@ -197,11 +199,11 @@ class Server:
             probes = gate.run()
             self.seconds["gate"] = time.monotonic() - began - self.seconds["wait"]
         except GateError as exc:
-            log = self.unit.log(since)
-            if exc.died:
-                found = diagnose(log, asked.get("doctor", []))
-                raise ServerError(exc.check, found.cause, found.remedy, log[-30:], exc.probes) from exc
-            raise ServerError(exc.check, exc.cause, exc.remedy, log[-30:], exc.probes) from exc
+            raise _explained(exc, self.unit.log(since), asked) from exc
+        log = self.unit.log(since, lines=2000) if asked.get("healthy_but") else []
+        wrong = matched(log, asked.get("healthy_but", []))
+        if wrong:
+            raise ServerError("log", wrong.cause, wrong.remedy, log[-30:], probes)
         return probes
 
     def _put_back(self, previous: Generation | None, failed: Generation, error: ServerError, away: float) -> None:
@@ -234,6 +236,22 @@ class Server:
             "image": generation.image,
             "probes": probes,
         }
+
+
+def _explained(failure: GateError, log: list[str], asked: dict[str, t.Any]) -> ServerError:
+    """Say why a gate was not passed, with what the engine itself wrote."""
+    rules = asked.get("doctor", [])
+    if failure.died:
+        why = diagnose(log, rules)
+        return ServerError(failure.check, why.cause, why.remedy, log[-30:], failure.probes)
+    cause, remedy = failure.cause, failure.remedy
+    if failure.broke:
+        # It answers that it cannot: the reason is in its log alone.
+        known = matched(log, rules)
+        words = known.cause if known else last_words(log)
+        cause = "{}; {} says: {}".format(cause, asked["engine"], words) if words else cause
+        remedy = known.remedy if known else remedy
+    return ServerError(failure.check, cause, remedy, log[-30:], failure.probes)
 
 
 def _mark(old: str | None, new: str | None) -> str:

@@ -39,6 +39,29 @@ options:
         description: Full name of the image.
         type: str
         required: true
+  needs:
+    description: Files that models must have for their engine to load them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      model:
+        description: Name of the model.
+        type: str
+        required: true
+      files:
+        description: Regular expression that the path of one of its files must match.
+        type: str
+        required: true
+      problem:
+        description: The problem to report otherwise.
+        type: str
+        required: true
+  notices:
+    description: What the user should know of servers without problems, shown as warnings.
+    type: list
+    elements: str
+    default: []
   models:
     description: The models that the host shall have, by name, as the module M(llmops.serving.model) takes them.
     type: dict
@@ -95,6 +118,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_spec import 
 from ansible_collections.llmops.serving.plugins.module_utils._preflight import (
     DiskNeed,
     disk_problems,
+    file_problems,
     host_problems,
     image_needs,
     port_problems,
@@ -112,6 +136,17 @@ ARGUMENTS: dict[str, t.Any] = {
             "image": {"type": "str", "required": True},
         },
     },
+    "needs": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "model": {"type": "str", "required": True},
+            "files": {"type": "str", "required": True},
+            "problem": {"type": "str", "required": True},
+        },
+    },
+    "notices": {"type": "list", "elements": "str", "default": []},
     "models": {"type": "dict", "default": {}},
     "model_dir": {"type": "path", "default": "/var/lib/llmops/models"},
     "hub_url": {"type": "str", "default": "https://huggingface.co"},
@@ -123,6 +158,8 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
+    for notice in params["notices"]:
+        module.warn(notice)
     host = host_facts(model_dir=params["model_dir"])
     problems = [*host_problems(host), *port_problems(params["servers"], host["ports"])]
     plans: dict[str, ModelPlan] = {}
@@ -133,6 +170,7 @@ def main() -> None:
     except ModelError as exc:
         problems.append(str(exc))
     problems += [plan.problem for plan in plans.values() if plan.problem]
+    problems += file_problems(params["needs"], {name: plan.files for name, plan in plans.items()})
     image_lines, needs = image_needs(params["servers"], host["docker"]["root_dir"])
     needs += [DiskNeed(params["model_dir"], name, plan.bytes) for name, plan in plans.items() if plan.bytes]
     problems += [*image_lines, *disk_problems(needs, host["disk"])]

@@ -67,6 +67,13 @@ options:
         description: Directory of the model on the host.
         type: path
         required: true
+  files:
+    description: Contents of the files below C(@GENERATION@/files), by name, such as a chat template.
+    type: dict
+    default: {}
+  cache:
+    description: Directory on the host that the container writes to and keeps between starts. It goes with the server.
+    type: path
   secrets:
     description: What must not be seen.
     type: dict
@@ -80,7 +87,7 @@ options:
         description: The key that the probes send. A request without it must be refused.
         type: str
   user:
-    description: User and group id of the container, the owner of the secrets.
+    description: User and group id of the container, the owner of the secrets and of the cache.
     type: str
     default: "0:0"
   readiness:
@@ -103,7 +110,15 @@ options:
       seconds: 120
       seconds_per_gib: 60
   doctor:
-    description: Rules that name the cause of a failure, each with C(pattern), C(cause) and C(remedy).
+    description:
+      - Rules that name the cause of a failure, each with C(pattern), C(cause) and C(remedy).
+      - One with C(measure) may also speak of C({free_gib}), C({total_gib}) and C({fits}), the share that leaves its
+        C(reserve_gib) free, as they are at that moment.
+    type: list
+    elements: dict
+    default: []
+  healthy_but:
+    description: Rules of the same kind for lines of the log that a server must not have written although it is ready.
     type: list
     elements: dict
     default: []
@@ -218,7 +233,10 @@ from ansible_collections.llmops.serving.plugins.module_utils._generations import
 from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError, server_lock
 from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
 
-ASKED = ("engine", "unit", "image", "bind", "port", "models", "readiness", "guarded", "gate", "load", "doctor")
+ASKED = (
+    "engine", "unit", "image", "bind", "port", "models", "files", "cache", "readiness", "guarded", "gate", "load",
+    "doctor", "healthy_but",
+)  # fmt: skip
 
 ARGUMENTS: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -238,6 +256,8 @@ ARGUMENTS: dict[str, t.Any] = {
             "path": {"type": "path", "required": True},
         },
     },
+    "files": {"type": "dict", "default": {}},
+    "cache": {"type": "path"},
     "secrets": {
         "type": "dict",
         "default": {},
@@ -253,6 +273,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "gate": {"type": "list", "elements": "dict", "default": []},
     "load": {"type": "dict", "default": {"seconds": 120, "seconds_per_gib": 60}},
     "doctor": {"type": "list", "elements": "dict", "default": []},
+    "healthy_but": {"type": "list", "elements": "dict", "default": []},
 }
 
 

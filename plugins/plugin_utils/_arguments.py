@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import typing as t
+
+from ansible_collections.llmops.serving.plugins.plugin_utils._flags import Flag, FlagTable, listed, text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ STRUCTURE: t.Final = frozenset(
         "engine",
         "environment",
         "gate",
+        "gpus",
         "image",
         "load_timeout",
         "model",
@@ -32,8 +33,20 @@ STRUCTURE: t.Final = frozenset(
         "name",
         "options",
         "port",
+        "served_model_name",
+        "unchecked_options",
+        "variant",
     },
 )
+# What a shell does more to than to split at it.
+_GLOB: t.Final = frozenset("*?[")
+
+
+class Command(t.NamedTuple):
+    """What an engine is started with: the words after its own name, and environment variables."""
+
+    words: list[str]
+    environment: dict[str, str]
 
 
 def common_words(server: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -55,91 +68,159 @@ def word_problems(
 
     Args:
         server: One entry of `serving_servers`.
-        definition: The definition of its engine.
+        definition: The definition of its engine, as it stands for the server's image.
         engines: All definitions, to name those that can do it.
 
     Yields:
         One line a problem, beginning with the word at fault.
     """
-    for word in common_words(server).keys() - definition["options"].keys():
-        others = sorted(name for name, other in engines.items() if word in other["options"])
-        instead = f"; engines that have it: {', '.join(others)}" if others else ""
-        yield f"{word}: {definition['title']} has no such option: remove it{instead}"
+    for word, value in common_words(server).items():
+        rule = definition["options"].get(word)
+        if rule is not None:
+            yield from _value_problems(word, value, rule, definition, engines)
+        elif word in definition["lacks"]:
+            yield f"{word}: {definition['title']} has no such option: {definition['lacks'][word]}"
+        else:
+            others = sorted(name for name, other in engines.items() if word in other["options"])
+            instead = f"; engines that have it: {', '.join(others)}" if others else ""
+            yield f"{word}: {definition['title']} has no such option: remove it{instead}"
     for name, value in (server.get("options") or {}).items():
-        yield from _option_problems(str(name), value, definition)
+        yield from _option_problems(str(name), value, server, definition)
+    for name, value in (server.get("unchecked_options") or {}).items():
+        yield from _unchecked_problems(str(name), value, definition)
 
 
 def arguments(
     server: Mapping[str, t.Any],
     models: Sequence[tuple[str, str]],
     tasks: Sequence[str],
-    variant: Mapping[str, t.Any],
+    files: Mapping[str, str],
     definition: Definition,
-) -> list[str]:
-    """Build the words that the engine receives after its own name.
+) -> Command:
+    """Build what the engine receives after its own name.
 
     Args:
         server: One entry of `serving_servers`, without problems.
-        models: Name and path in the container of each model, in order.
+        models: Served name and path in the container of each model, in order.
         tasks: The tasks of those models, such as `chat`.
-        variant: The entry of the definition's `images` that is used.
-        definition: The definition of the engine.
+        files: By word of the server, the path in the container of the file that the word stands for.
+        definition: The definition of the engine, as it stands for the server's image.
 
     Returns:
-        The argument list, without the engine's program.
+        The argument list without the engine's program, and variables that stand for flags.
     """
-    words = [*definition["command"]]
+    table: FlagTable = definition["flags"]
+    words, environment = [*definition["command"]], {}
     for name, path in models:
-        words += [definition["models"]["path_flag"], path, definition["models"]["name_flag"], name]
+        place, label = definition["models"].get("path_flag"), definition["models"].get("name_flag")
+        words += [*([place] if place else []), path, *([label, name] if label else [])]
     for task in dict.fromkeys(tasks):
         words += definition["tasks"][task]
     for word, rule in definition["options"].items():
-        value = server.get(word)
+        value = files.get(word, server.get(word))
         value = rule.get("default") if value is None else value
-        if value is not None:
-            words += [rule["flag"], _text(_multiplied(value, rule, server, definition))]
-    flags = definition["arguments"] | variant.get("arguments", {}) | (server.get("options") or {})
-    for flag, value in flags.items():
-        words += _flag_words(f"--{flag}", value, definition)
-    return words
+        if value is None or value is False:
+            continue
+        value = _as_meant(value, rule, server, definition)
+        words += rule.get("with", [])
+        if "env" in rule:
+            environment[rule["env"]] = text(value)
+        for flag in [rule["flag"]] if "flag" in rule else []:
+            words += table.words(table.get(flag), value)
+    forced = with_key(server, definition, "arguments")
+    for name, value in table.merged(definition["arguments"], server.get("options") or {}, forced).items():
+        flag = table.get(name)
+        if definition["splits_arguments"] and flag.env and _is_split(value):
+            environment[flag.env] = text(value)
+        else:
+            words += table.words(flag, value)
+    for name, value in (server.get("unchecked_options") or {}).items():
+        values = value if isinstance(value, list) else [value]
+        words += [word for item in values for word in [f"--{name}", *([] if item is True else [text(item)])]]
+    return Command(words, environment | with_key(server, definition, "environment"))
 
 
-def _multiplied(value: t.Any, rule: Mapping[str, t.Any], server: Mapping[str, t.Any], definition: Definition) -> t.Any:
+def with_key(server: Mapping[str, t.Any], definition: Definition, what: str) -> dict[str, t.Any]:
+    """Give the `arguments` or the `environment` without which an engine would show its key."""
+    found: dict[str, t.Any] = definition["secrets"]["api_key"].get(what, {}) if server.get("api_key") else {}
+    return found
+
+
+def _as_meant(value: t.Any, rule: Mapping[str, t.Any], server: Mapping[str, t.Any], definition: Definition) -> t.Any:
+    """Turn the common meaning of a word into the engine's: other names, units, and factors."""
+    if "values" in rule:
+        value = rule["values"].get(text(value), value)
+    if "scale" in rule:
+        value = int(value * rule["scale"])
     if (factor := rule.get("times")) is None:
         return value
     other = server.get(factor)
     return value * (definition["options"][factor].get("default", 1) if other is None else other)
 
 
-def _option_problems(name: str, value: t.Any, definition: Definition) -> Iterator[str]:
-    flag, known = f"--{name}", definition["flags"]
+def _value_problems(
+    word: str, value: t.Any, rule: Mapping[str, t.Any], definition: Definition, engines: Mapping[str, Definition]
+) -> Iterator[str]:
+    title, dropped = definition["title"], rule.get("dropped", {})
+    if value in dropped:
+        instead = engines[dropped[value]]["title"]
+        yield f"{word}: {title} no longer carries {value}: serve such a model with {instead} (engine: {dropped[value]})"
+        return
+    if isinstance(value, str) and "values" in rule:
+        flag = definition["flags"].get(rule["flag"]) if "flag" in rule else Flag("")
+        known = [*rule["values"], *flag.choices]
+        if known and value not in known and not rule.get("others"):
+            yield f"{word}: {title} does not take {value!r}: choose {listed(dict.fromkeys(known))}"
+    elif "flag" in rule and "scale" not in rule and (problem := definition["flags"].problem(rule["flag"], value)):
+        yield f"{word}: {problem}"
+    if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+        yield f"{word}: {value} is too little: give more than 0"
+
+
+def _option_problems(name: str, value: t.Any, server: Mapping[str, t.Any], definition: Definition) -> Iterator[str]:
+    table: FlagTable = definition["flags"]
+    spelling = f"--{name}"
     if name.startswith("-"):
         yield f"options.{name}: write the flag without its leading dashes: {name.lstrip('-')}"
-    elif name in definition["owned"]:
-        yield f"options.{name}: this flag belongs to the collection: use {definition['owned'][name]}"
-    elif flag not in known:
-        near = [word.lstrip("-") for word in difflib.get_close_matches(flag, known, n=3)]
+        return
+    if (found := table.find(spelling)) is None:
+        near = table.near(spelling)
         hint = f": did you mean {' or '.join(near)}?" if near else ": remove it"
-        yield f"options.{name}: {definition['title']} has no flag {flag}{hint}"
-    elif value is None:
-        yield f"options.{name}: has no value: true gives the bare flag"
-    elif value is False and f"--no-{name}" not in known:
-        yield f"options.{name}: {definition['title']} has no flag --no-{name}: leave the option out"
+        yield (
+            f"options.{name}: {definition['title']} has no flag {spelling}{hint}; unchecked_options passes any as it is"
+        )
+        return
+    flag = found[0].name.removeprefix("--")
+    forced = with_key(server, definition, "arguments")
+    if flag in definition["owned"]:
+        yield f"options.{name}: this flag belongs to the collection: use {definition['owned'][flag]}"
+    elif flag in forced:
+        yield f"options.{name}: with api_key it stays {forced[flag]}: {definition['secrets']['api_key']['why']}"
+    elif problem := table.problem(spelling, value):
+        yield f"options.{name}: {problem}"
+    elif definition["splits_arguments"] and "\n" in text(value):
+        yield (
+            f"options.{name}: holds a line break, and the entrypoint of {definition['title']} splits its arguments: "
+            "write it in one line"
+        )
+    elif definition["splits_arguments"] and not found[0].env and _is_split(value):
+        yield f"options.{name}: the entrypoint of {definition['title']} splits {text(value)!r}: write it without blanks"
 
 
-def _flag_words(flag: str, value: t.Any, definition: Definition) -> list[str]:
-    if value is True:
-        return [flag]
-    if value is False:
-        return [f"--no-{flag.removeprefix('--')}"] if f"--no-{flag.removeprefix('--')}" in definition["flags"] else []
-    if isinstance(value, list):
-        return [word for item in value for word in (flag, _text(item))]
-    return [flag, _text(value)]
+def _unchecked_problems(name: str, value: t.Any, definition: Definition) -> Iterator[str]:
+    if name.startswith("-"):
+        yield f"unchecked_options.{name}: write the flag without its leading dashes: {name.lstrip('-')}"
+    elif definition["flags"].find(f"--{name}"):
+        # So that nothing which belongs to the collection comes in through the back door.
+        yield f"unchecked_options.{name}: {definition['title']} is known to have this flag: move it to options"
+    elif value is None or value is False:
+        yield f"unchecked_options.{name}: has no value: true gives the bare flag"
+    elif definition["splits_arguments"] and value is not True and _is_split(value):
+        title = definition["title"]
+        yield f"unchecked_options.{name}: the entrypoint of {title} splits {text(value)!r}: write it without blanks"
 
 
-def _text(value: t.Any) -> str:
-    if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+def _is_split(value: t.Any) -> bool:
+    """Whether a shell that leaves its arguments unquoted makes something else of a value."""
+    written = text(value)
+    return not written or any(char.isspace() or char in _GLOB for char in written)

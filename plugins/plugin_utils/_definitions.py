@@ -15,10 +15,29 @@ from pathlib import Path
 
 import yaml
 
+from ansible_collections.llmops.serving.plugins.plugin_utils._flags import read_table
+
 # Of the collection, wherever it is installed: plugins/plugin_utils/_definitions.py -> ../../roles
 ROLES: t.Final = Path(__file__).parents[2] / "roles"
 
 Definition = dict[str, t.Any]
+
+# Parts of a definition that an engine may have nothing to say about.
+_OPTIONAL: t.Final[Definition] = {
+    "arguments": {},
+    "caches": {},
+    "doctor": [],
+    "environment": {},
+    "healthy_but": [],
+    "lacks": {},
+    "needs": [],
+    "notice": "",
+    "open_routes": [],
+    "shm": None,
+    "splits_arguments": False,
+}
+# Parts that an image may change.
+_PER_IMAGE: t.Final = ("arguments", "options", "lacks", "environment", "load")
 
 # The safe loader in C is ten times as fast where PyYAML has it, and each task of a run loads anew.
 _LOADER: t.Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,16 +52,34 @@ def definitions() -> dict[str, Definition]:
     """Read every engine's definition.
 
     Returns:
-        By the engine's name, the content of its `roles/<engine>/engine.yml`, and under `flags` the names of all its
-        flags with their dashes, out of `roles/<engine>/flags.json`. A role without that file is no engine, so adding
+        By the engine's name, the content of its `roles/<engine>/engine.yml` with the parts that may be left out, and
+        under `flags` the `FlagTable` of `roles/<engine>/flags.json`. A role without that file is no engine, so adding
         an engine takes a new folder and nothing else.
     """
     found = {}
     for path in sorted(ROLES.glob("*/engine.yml")):
-        definition: Definition = _load(path)
+        definition: Definition = _OPTIONAL | _load(path)
         listing = json.loads(path.with_name("flags.json").read_text(encoding="utf-8"))
-        found[path.parent.name] = definition | {"flags": listing["flags"]}
+        found[path.parent.name] = definition | {"flags": read_table(listing, definition["parser"]["kind"])}
     return found
+
+
+def of_variant(definition: Definition, variant: str) -> Definition:
+    """Give a definition as it stands for one of its images.
+
+    Args:
+        definition: An engine's definition.
+        variant: A key of its `images`; one that it lacks gives the definition as it is.
+
+    Returns:
+        The definition in which `arguments`, `options`, `lacks`, `environment`, `load` and `entrypoint` hold what the
+        image says, over what holds for all images. An image takes an option away with null.
+    """
+    image = definition["images"].get(variant, {})
+    merged = {key: {**definition[key], **image.get(key, {})} for key in _PER_IMAGE}
+    merged["entrypoint"] = image.get("entrypoint", definition["entrypoint"])
+    merged["options"] = {word: rule for word, rule in merged["options"].items() if rule is not None}
+    return definition | merged
 
 
 @functools.cache

@@ -8,157 +8,42 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
+import json
 import shlex
 import typing as t
 from dataclasses import dataclass
 from posixpath import basename
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import parse_models
-from ansible_collections.llmops.serving.plugins.module_utils._probes import check_options
-from ansible_collections.llmops.serving.plugins.plugin_utils._arguments import arguments, word_problems
-from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, mirrored, pinned
+from ansible_collections.llmops.serving.plugins.plugin_utils._arguments import arguments
+from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import of_variant
+from ansible_collections.llmops.serving.plugins.plugin_utils._site import (
+    Site,
+    image_of,
+    model_names,
+    served_names,
+    task_of,
+    template_of,
+    variant_of,
+)
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import Definition
 
-# Unit, container and path are named after the server, so only what is safe in all three.
-NAME: t.Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 SECRETS: t.Final = "/run/secrets/llmops"
 MODELS: t.Final = "/models"
+FILES: t.Final = "/run/llmops"
+CACHE: t.Final = "/cache"
+# Where the module `server` keeps what an engine compiled, from one start to the next.
+CACHE_DIR: t.Final = "/var/lib/llmops/servers/{name}/cache"
+CHAT_TEMPLATE: t.Final = "chat-template.jinja"
 # What the module `server` puts in once it knows: the directory of the generation and the image by digest.
 GENERATION: t.Final = "@GENERATION@"
 IMAGE: t.Final = "@IMAGE@"
-_LAST_PORT: t.Final = 65535
 # The file of an engine that takes its key from an environment variable.
 _ENVIRONMENT: t.Final = "environment"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """What a host's servers share."""
-
-    models: Mapping[str, Mapping[str, t.Any]]
-    model_dir: str
-    registries: Mapping[str, str]
-    accelerator: str
-    engines: Mapping[str, Definition]
-
-
-def model_names(server: Mapping[str, t.Any]) -> list[str]:
-    """List the models of a server, whichever word names them."""
-    return [*([server["model"]] if server.get("model") else []), *(server.get("models") or [])]
-
-
-def task_of(name: str, site: Site, definition: Definition) -> str:
-    """Tell which task a model is for: its own word, else its engine's default."""
-    return str(site.models[name].get("task") or definition["default_task"])
-
-
-def server_problems(server: Mapping[str, t.Any], site: Site) -> Iterator[str]:
-    """Find what is wrong with one server's entry, by the inventory alone.
-
-    Args:
-        server: One entry of `serving_servers`, its types already right.
-        site: What the host's servers share.
-
-    Yields:
-        One line a problem: the word at fault, what is wrong, what to write instead.
-    """
-    if not NAME.fullmatch(server["name"]):
-        yield f"name: {server['name']!r}: use up to 41 small letters, digits, - and _, beginning with a letter or digit"
-    if not 1 <= server["port"] <= _LAST_PORT:
-        yield f"port: {server['port']} is no TCP port: choose one from 1 to 65535"
-    yield from _access_problems(server)
-    definition = site.engines.get(server["engine"])
-    if definition is None:
-        yield f"engine: {server['engine']!r} is unknown: choose one of {', '.join(sorted(site.engines))}"
-        return
-    yield from _image_problems(server, site, definition)
-    yield from _model_problems(server, site, definition)
-    yield from word_problems(server, definition, site.engines)
-    limit = definition["secrets"]["api_key"].get("max")
-    if limit and len(server.get("api_key") or []) > limit:
-        yield f"api_key: {definition['title']} takes {limit} key only: leave one"
-    yield from _gate_problems(server, site, definition)
-
-
-def _gate_problems(server: Mapping[str, t.Any], site: Site, definition: Definition) -> Iterator[str]:
-    tasks = {task_of(name, site, definition) for name in model_names(server) if isinstance(site.models.get(name), dict)}
-    for task, options in (server.get("gate") or {}).items():
-        if task not in tasks:
-            yield f"gate.{task}: no model of the server is for {task}: remove it, or set task in serving_models"
-        elif not isinstance(options, dict):
-            yield f"gate.{task}: must be a dict of the options of {task}_probe"
-        else:
-            asked = {name: value for name, value in options.items() if name != "timeout"}
-            yield from (f"gate.{task}: {problem}" for problem in check_options(task, asked))
-
-
-def _access_problems(server: Mapping[str, t.Any]) -> Iterator[str]:
-    bind, keys = server.get("bind") or "127.0.0.1", server.get("api_key")
-    try:
-        public = not ipaddress.ip_address(bind).is_loopback
-    except ValueError:
-        public = False
-        yield f"bind: {bind!r} is no IP address: write 127.0.0.1, 0.0.0.0, or an address of the host"
-    if keys is not None and (not keys or any(not key.strip() for key in keys)):
-        # Every engine takes an empty key for "no key" and serves everybody.
-        yield "api_key: a key is empty, and engines take that for no key and serve everybody: set a value, or remove it"
-    elif keys and any(set(key) & set(",\r\n\0 \t") for key in keys):
-        yield "api_key: a key holds a comma, a blank or a line break: choose one without"
-    elif not keys and public:
-        yield f"bind: {bind} is public and api_key is not set: set api_key, or bind 127.0.0.1"
-
-
-def _image_problems(server: Mapping[str, t.Any], site: Site, definition: Definition) -> Iterator[str]:
-    if server.get("image"):
-        try:
-            pinned(server["image"])
-        except ImageError as exc:
-            yield f"image: {exc}"
-    elif site.accelerator not in definition["images"]:
-        have = ", ".join(sorted(definition["images"])) or "none"
-        yield f"engine: {definition['title']} has no image for {site.accelerator} (it has: {have}): set image"
-
-
-def _model_problems(server: Mapping[str, t.Any], site: Site, definition: Definition) -> Iterator[str]:
-    names, limit = model_names(server), definition["models"].get("max")
-    if not names:
-        yield "model: is missing: name an entry of serving_models"
-    if limit and len(names) > limit:
-        yield f"models: {definition['title']} serves {limit} model a server, not {len(names)}: make a server of each"
-    if len(set(names)) < len(names):
-        yield "models: a model is named twice: name each once"
-    for name in names:
-        if name not in site.models:
-            have = ", ".join(sorted(site.models)) or "nothing"
-            yield f"model: {name!r} is not in serving_models, which has {have}"
-            continue
-        model = site.models[name]
-        if not isinstance(model, dict):
-            continue  # told as a problem of serving_models
-        task = task_of(name, site, definition)
-        single = str(model.get("file") or model.get("url") or "")
-        fits = single.lower().endswith(".gguf") if definition["models"]["format"] == "gguf" else not single
-        if not fits:
-            wants = (
-                "one GGUF file: set file" if definition["models"]["format"] == "gguf" else "a repository: remove file"
-            )
-            yield f"model: {definition['title']} cannot load {name!r}, it wants {wants} of serving_models[{name!r}]"
-        if task not in definition["tasks"]:
-            can = ", ".join(definition["tasks"])
-            yield f"model: {definition['title']} cannot do {task}, the task of {name!r} (it does {can}): change engine"
-
-
-def image_of(server: Mapping[str, t.Any], site: Site) -> str:
-    """Name the image of a server without problems, at the mirror it comes from."""
-    variant = site.engines[server["engine"]]["images"].get(site.accelerator, {})
-    image = pinned(server.get("image") or f"{variant['name']}:{variant['tag']}")
-    return str(mirrored(image, site.registries))
 
 
 def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
@@ -171,28 +56,39 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
     Returns:
         The parameters of the module `server` but its `secrets`, and in `unit_words` what the unit's template needs.
     """
-    definition = site.engines[server["engine"]]
-    # An image of the user's own is still one for this accelerator.
-    variant = definition["images"].get(site.accelerator, {})
+    definition = of_variant(site.engines[server["engine"]], variant_of(server, site))
     specs, _problems = parse_models({name: site.models[name] for name in model_names(server)})
     models = [
         {
-            "name": spec.name,
+            "name": label,
             "task": task_of(spec.name, site, definition),
             "path": f"{site.model_dir}/{spec.name}/{spec.key}",
-            "inside": f"{MODELS}/{spec.name}" + (f"/{basename(spec.files[0])}" if spec.files else ""),
+            **_places(label if definition["models"].get("named_by_path") else spec.name, spec.files, definition),
         }
-        for spec in specs
+        for spec, label in zip(specs, served_names(server), strict=True)
     ]
+    template = template_of(server, site)
+    files = {} if template is None else {CHAT_TEMPLATE: template.read_text(encoding="utf-8")}
     keys = _key_words(server, definition)
-    words = arguments(
+    engine = arguments(
         server,
         [(model["name"], model["inside"]) for model in models],
         [model["task"] for model in models],
-        variant,
+        {"chat_template": f"{FILES}/{CHAT_TEMPLATE}"} if files else {},
         definition,
     )
-    command = [*keys.before, *definition["entrypoint"], *words, *keys.after]
+    command = [*keys.before, *definition["entrypoint"], *engine.words, *keys.after]
+    container = _Container(
+        mounts=[f"type=bind,src={model['path']},dst={model['mount']},readonly" for model in models]
+        + ([f"type=bind,src={GENERATION}/secrets,dst={SECRETS},readonly"] if server.get("api_key") else [])
+        + ([f"type=bind,src={GENERATION}/files,dst={FILES},readonly"] if files else [])
+        + ([f"type=bind,src={CACHE_DIR.format(name=server['name'])},dst={CACHE}"] if definition["caches"] else []),
+        environment={name: str(value) for name, value in definition["environment"].items()}
+        | {name: f"{CACHE}/{place}" for name, place in definition["caches"].items()}
+        | engine.environment
+        | (server.get("environment") or {}),
+        gpus=[] if site.accelerator == "cpu" else server.get("gpus") or ["all"],
+    )
     bind = server.get("bind") or "127.0.0.1"
     return {
         "name": server["name"],
@@ -208,19 +104,37 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
             {"task": model["task"], "model": model["name"], **((server.get("gate") or {}).get(model["task"]) or {})}
             for model in models
         ],
+        "files": files,
+        "cache": CACHE_DIR.format(name=server["name"]) if definition["caches"] else None,
+        "healthy_but": definition["healthy_but"],
         "load": definition["load"] | ({"timeout": server["load_timeout"]} if server.get("load_timeout") else {}),
-        "doctor": definition.get("doctor", []),
+        "doctor": definition["doctor"],
         "unit_words": {
             "title": definition["title"],
             "stop_seconds": definition["stop_seconds"],
-            "run": _docker_words(server, definition, models, has_secrets=bool(server.get("api_key"))) + _entry(command),
+            "run": _docker_words(server, definition, container) + _entry(command),
         },
     }
 
 
-def _docker_words(
-    server: Mapping[str, t.Any], definition: Definition, models: list[dict[str, t.Any]], *, has_secrets: bool
-) -> list[str]:
+def _places(name: str, files: Sequence[str], definition: Definition) -> dict[str, str]:
+    """Say where a model lies in the container, and how the engine is told."""
+    mount = f"{MODELS}/{name}"
+    # An engine that shows its path as the model's name is started in the directory above, so the path is the name.
+    told = name if definition["models"].get("named_by_path") else mount
+    return {"mount": mount, "inside": told + (f"/{basename(files[0])}" if files else "")}
+
+
+@dataclass(frozen=True)
+class _Container:
+    """What a server's container is given, besides what all are given."""
+
+    mounts: list[str]
+    environment: dict[str, str]
+    gpus: list[str]
+
+
+def _docker_words(server: Mapping[str, t.Any], definition: Definition, container: _Container) -> list[str]:
     bind = server.get("bind") or "127.0.0.1"
     host = f"[{bind}]" if ":" in bind else bind
     words = ["--rm", "--name", f"llmops-{server['name']}", "--pull", "never", "--init", "--log-driver", "none"]
@@ -230,13 +144,14 @@ def _docker_words(
     # Docker 29 gives a container 1024 open files, too few for connections; not more than small hosts may give.
     words += ["--pids-limit", "4096", "--ulimit", "nofile=16384:16384"]
     words += ["--publish", f"{host}:{server['port']}:{definition['container_port']}"]
-    for model in models:
-        words += ["--mount", f"type=bind,src={model['path']},dst={MODELS}/{model['name']},readonly"]
-    if has_secrets:
-        words += ["--mount", f"type=bind,src={GENERATION}/secrets,dst={SECRETS},readonly"]
-    environment = definition["environment"] | (server.get("environment") or {})
-    for name, value in environment.items():
-        words += ["--env", f"{name}={value}"]
+    if definition["shm"]:
+        words += ["--shm-size", definition["shm"]]
+    if definition["models"].get("named_by_path"):
+        words += ["--workdir", MODELS]
+    # CDI, which survives the `systemctl daemon-reload` that every change of a unit needs.
+    words += [word for gpu in container.gpus for word in ("--device", f"nvidia.com/gpu={gpu}")]
+    words += [word for mount in container.mounts for word in ("--mount", mount)]
+    words += [word for name, value in container.environment.items() for word in ("--env", f"{name}={value}")]
     return words
 
 
@@ -257,10 +172,13 @@ def server_secrets(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
     if not (keys := server.get("api_key")):
         return {"files": {}, "client_key": None}
     rule = site.engines[server["engine"]]["secrets"]["api_key"]
-    if "file" in rule:
-        files = {rule["file"]: "".join(f"{key}\n" for key in keys)}
-    else:
+    if "env" in rule:
         files = {_ENVIRONMENT: f"{rule['env']}={shlex.quote(keys[0])}\n"}
+    elif "key" in rule:
+        # JSON is YAML, and quotes whatever a key holds.
+        files = {rule["file"]: json.dumps({rule["key"]: list(keys) if rule.get("list") else keys[0]}) + "\n"}
+    else:
+        files = {rule["file"]: "".join(f"{key}\n" for key in keys)}
     return {"files": files, "client_key": keys[0]}
 
 

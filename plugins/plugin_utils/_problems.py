@@ -16,14 +16,13 @@ from collections import Counter
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import parse_models
+from ansible_collections.llmops.serving.plugins.plugin_utils._checks import file_needs, server_notices, server_problems
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import role_options
-from ansible_collections.llmops.serving.plugins.plugin_utils._plan import image_of, server_problems
+from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, pinned
+from ansible_collections.llmops.serving.plugins.plugin_utils._site import Site, image_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site
-
 
 _ARGUMENT: t.Final = re.compile(r"argument '(\w+)'")
 
@@ -38,7 +37,7 @@ def inventory_problems(servers: t.Any, site: Site) -> list[str]:
     Returns:
         One line a problem: the variable at fault, what is wrong, what to write instead. No line holds a secret.
     """
-    problems = [*_models(site), *_registries(site)]
+    problems = [*_models(site), *_registries(site), *_images(site)]
     if site.accelerator != "cpu":
         problems.append(
             f"serving_accelerator: {site.accelerator} needs the role nvidia_container_toolkit, which this version of "
@@ -74,11 +73,12 @@ def questions(servers: t.Any, site: Site) -> dict[str, t.Any]:
         site: What the host's servers share.
 
     Returns:
-        `servers` (name, bind, port and image of each) and `models`, for the module `preflight`.
+        `servers` (name, bind, port and image of each) and `models`, `needs` of files
+        and `notices` for people, all for the module `preflight`.
     """
     sound = (
         [_filled(server) for server in servers if not list(_server_problems(server, site))]
-        if isinstance(servers, list)
+        if isinstance(servers, list) and not list(_images(site))
         else []
     )
     specs = parse_models(site.models)[0] if isinstance(site.models, dict) else []
@@ -88,6 +88,10 @@ def questions(servers: t.Any, site: Site) -> dict[str, t.Any]:
             for server in sound
         ],
         "models": {spec.name: site.models[spec.name] for spec in specs},
+        "needs": [need for server in sound for need in file_needs(server, site)],
+        "notices": [
+            f"serving_servers[{server['name']!r}].{line}" for server in sound for line in server_notices(server, site)
+        ],
     }
 
 
@@ -141,6 +145,18 @@ def _registries(site: Site) -> Iterator[str]:
     for prefix, mirror in site.registries.items():
         if not isinstance(mirror, str) or "://" in mirror or not mirror.strip("/"):
             yield f"serving_registries[{prefix!r}]: {mirror!r} is no registry: write host:port/prefix without https://"
+
+
+def _images(site: Site) -> Iterator[str]:
+    for engine, image in site.images.items():
+        where = f"serving_images[{engine!r}]"
+        if engine not in site.engines:
+            yield f"{where}: there is no such engine: choose one of {', '.join(sorted(site.engines))}"
+            continue
+        try:
+            pinned(image)
+        except (ImageError, AttributeError, TypeError) as exc:
+            yield f"{where}: {exc}"
 
 
 def _clashes(servers: list[dict[str, t.Any]]) -> Iterator[str]:

@@ -107,7 +107,7 @@ def test_asks_about_what_is_sound_and_tells_the_rest() -> None:
 
 def test_questions_are_what_the_module_takes() -> None:
     found = ask([CHAT | {"bind": "127.0.0.2"}], MODELS)
-    assert set(found) == {"problems", "servers", "models"}
+    assert set(found) == {"problems", "servers", "models", "needs", "notices"}
     assert {"servers", "models"} <= set(preflight.ARGUMENTS)
     (asked,) = found["servers"]
     assert set(asked) == set(preflight.ARGUMENTS["servers"]["options"])

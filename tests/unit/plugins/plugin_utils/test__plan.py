@@ -10,18 +10,30 @@ import typing as t
 import pytest
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
-from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site, server_plan, server_secrets
+from ansible_collections.llmops.serving.plugins.plugin_utils._plan import server_plan, server_secrets
+from ansible_collections.llmops.serving.plugins.plugin_utils._site import Site
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
 
 REVISION = "0123456789ab" + "c" * 28
 MODELS: dict[str, dict[str, t.Any]] = {
     "gguf": {"repo": "a/b", "revision": REVISION, "file": "sub/x.gguf"},
     "gguf-embed": {"repo": "a/b", "revision": REVISION, "file": "e.gguf", "task": "embedding"},
-    "minilm": {"repo": "a/c", "revision": REVISION},
+    "minilm": {"repo": "a/c", "revision": REVISION, "task": "embedding"},
+    "chat": {"repo": "a/e", "revision": REVISION},
     "rerank": {"repo": "a/d", "revision": REVISION, "task": "rerank"},
 }
 
 
-SITE = Site(models=MODELS, model_dir="/srv/models", registries={}, accelerator="cpu", engines=definitions())
+SITE = Site(
+    models=MODELS,
+    model_dir="/srv/models",
+    registries={},
+    accelerator="cpu",
+    engines=definitions(),
+    images={"aphrodite": "own.example/aphrodite:1"},
+)
 
 
 def plan(server: dict[str, t.Any], **site: t.Any) -> dict[str, t.Any]:
@@ -46,7 +58,7 @@ LLAMA_WORDS: list[tuple[dict[str, t.Any], list[str]]] = [
     ({"options": {"jinja": False}}, ["--no-jinja"]),
     ({"options": {"chat-template-kwargs": {"b": 1, "a": "ü"}}}, ["--chat-template-kwargs", '{"a": "ü", "b": 1}']),
     ({"options": {"cache-ram": 64}}, ["--cache-ram", "64"]),
-    ({"model": "gguf-embed"}, ["--embeddings"]),
+    ({"model": "gguf-embed"}, ["--embedding"]),
 ]
 
 
@@ -58,6 +70,91 @@ def holds(words: list[str], part: list[str]) -> bool:
 def test_maps_words_to_flags_of_llama_cpp(options: dict[str, t.Any], part: list[str]) -> None:
     words = engine_words(LLAMA | options)
     assert holds(words, part), words
+
+
+CHAT: dict[str, t.Any] = {"model": "chat"}
+# Engine, accelerator, words of a server, and words that its command line then holds side by side.
+WORDS: list[tuple[str, str, dict[str, t.Any], list[str]]] = [
+    ("vllm", "cpu", {}, ["/models/chat", "--served-model-name", "chat"]),
+    ("vllm", "cpu", {}, ["--kv-cache-memory-bytes", "2147483648"]),
+    ("vllm", "cpu", {}, ["--enforce-eager"]),
+    ("vllm", "cpu", {"options": {"enforce-eager": False}}, ["--no-enforce-eager"]),
+    ("vllm", "cpu", {"kv_cache_gib": 0.5}, ["--kv-cache-memory-bytes", "536870912"]),
+    ("vllm", "cuda", {"context_length": 8192}, ["--max-model-len", "8192"]),
+    ("vllm", "cuda", {"gpu_memory_fraction": 0.5}, ["--gpu-memory-utilization", "0.5"]),
+    ("vllm", "cuda", {"tools": "hermes"}, ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]),
+    ("vllm", "cuda", {"quantization": "awq"}, ["--quantization", "awq"]),
+    (
+        "vllm",
+        "cuda",
+        {"model": "minilm", "served_model_name": "e"},
+        ["--served-model-name", "e", "--runner", "pooling"],
+    ),
+    ("vllm", "cuda", {"unchecked_options": {"brand-new": [1, True]}}, ["--brand-new", "1", "--brand-new"]),
+    ("aphrodite", "cuda", {"parallel": 4}, ["--max-num-seqs", "4"]),
+    ("sglang", "cpu", {}, ["--model-path", "/models/chat", "--served-model-name", "chat"]),
+    ("sglang", "cpu", {}, ["--attention-backend", "torch_native"]),
+    ("sglang", "cpu", {"options": {"attention-backend": "intel_amx"}}, ["--attention-backend", "intel_amx"]),
+    ("sglang", "cuda", {"tools": "llama3_json"}, ["--tool-call-parser", "llama3"]),
+    ("sglang", "cuda", {"tools": "hermes"}, ["--tool-call-parser", "hermes"]),
+    ("sglang", "cuda", {"options": {"json-model-override-args": "-x"}}, ["--json-model-override-args=-x"]),
+    ("sglang", "cuda", {"tensor_parallel_size": 2}, ["--tp-size", "2"]),
+    ("tgi", "cuda", {}, ["--model-id", "chat"]),
+    ("tgi", "cuda", {"served_model_name": "org/name"}, ["--model-id", "org/name"]),
+    ("tgi", "cuda", {"context_length": 4096, "parallel": 8}, ["--max-total-tokens", "4096", "--max-batch-size", "8"]),
+    ("tgi", "cuda", {}, ["--num-shard", "1"]),
+    ("tgi", "cuda", {"dtype": "half"}, ["--dtype", "float16"]),
+    ("tei", "cpu", {"model": "minilm"}, ["--model-id", "minilm", "--served-model-name", "minilm"]),
+]
+
+
+@pytest.mark.parametrize(("engine", "accelerator", "words", "part"), WORDS)
+def test_maps_words_to_flags(engine: str, accelerator: str, words: dict[str, t.Any], part: list[str]) -> None:
+    built = engine_words({"engine": engine, **CHAT, **words}, accelerator=accelerator)
+    assert holds(built, part), built
+
+
+# Engine, accelerator, words of a server, and a word that `docker run` then gets.
+DOCKER: list[tuple[str, str, dict[str, t.Any], str]] = [
+    ("vllm", "cpu", {"cpu_threads": 2}, "OMP_NUM_THREADS=2"),
+    ("vllm", "cpu", {}, "VLLM_CACHE_ROOT=/cache/vllm"),
+    ("vllm", "cpu", {}, "type=bind,src=/var/lib/llmops/servers/s/cache,dst=/cache"),
+    ("vllm", "cpu", {}, "2000:0"),
+    ("vllm", "cuda", {}, "nvidia.com/gpu=all"),
+    ("vllm", "cuda", {"gpus": ["1", "GPU-x"]}, "nvidia.com/gpu=GPU-x"),
+    ("sglang", "cpu", {}, "docker.io/lmsysorg/sglang:v0.5.23-xeon"),
+    # What the entrypoint would split goes by environment.
+    ("tgi", "cuda", {"options": {"cors-allow-origin": "a b"}}, "CORS_ALLOW_ORIGIN=a b"),
+    ("tgi", "cuda", {}, "type=bind,src=/srv/models/chat/0123456789ab,dst=/models/chat,readonly"),
+    ("tei", "cuda", {"model": "minilm"}, "/entrypoint.sh"),
+    ("tei", "cpu", {"model": "minilm", "api_key": ["k"]}, "LOG_LEVEL=warn"),
+]
+
+
+@pytest.mark.parametrize(("engine", "accelerator", "words", "part"), DOCKER)
+def test_maps_words_to_the_container(engine: str, accelerator: str, words: dict[str, t.Any], part: str) -> None:
+    planned = plan({"engine": engine, **CHAT, **words}, accelerator=accelerator)
+    assert part in [*planned["unit_words"]["run"], planned["image"]]
+
+
+def test_an_option_by_another_spelling_takes_the_place_of_a_default() -> None:
+    words = engine_words(LLAMA | {"options": {"webui": True}})
+    assert "--ui" in words
+    assert "--no-ui" not in words
+
+
+def test_a_chat_template_goes_along_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "own.jinja").write_text("{{ messages }}", encoding="utf-8")
+    for engine, flag in (
+        ("vllm", "--chat-template"),
+        ("sglang", "--chat-template"),
+        ("llama_cpp", "--chat-template-file"),
+    ):
+        server = {"engine": engine, "model": "gguf" if engine == "llama_cpp" else "chat", "chat_template": "own.jinja"}
+        planned = plan(server, search=[str(tmp_path)])
+        assert planned["files"] == {"chat-template.jinja": "{{ messages }}"}
+        assert holds(planned["unit_words"]["run"], [flag, "/run/llmops/chat-template.jinja"])
+        assert "type=bind,src=@GENERATION@/files,dst=/run/llmops,readonly" in planned["unit_words"]["run"]
 
 
 def test_an_option_takes_the_place_of_a_default() -> None:
@@ -106,6 +203,9 @@ KEYS = [
         "environment",
         "INFINITY_API_KEY='0p'\"'\"'en'\n",
     ),
+    ({"engine": "vllm", "model": "chat", "api_key": ["0pen"]}, "environment", "VLLM_API_KEY=0pen\n"),
+    ({"engine": "sglang", "model": "chat", "api_key": ['0p"en']}, "sglang.yaml", '{"api-key": "0p\\"en"}\n'),
+    ({"engine": "tei", "model": "minilm", "api_key": ["0pen"]}, "environment", "API_KEY=0pen\n"),
 ]
 
 

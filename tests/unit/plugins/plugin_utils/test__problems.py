@@ -9,13 +9,15 @@ import typing as t
 import pytest
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
-from ansible_collections.llmops.serving.plugins.plugin_utils._plan import Site
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import inventory_problems, questions
+from ansible_collections.llmops.serving.plugins.plugin_utils._site import Site
 
 REVISION = "c" * 40
 MODELS: dict[str, t.Any] = {
     "gguf": {"repo": "a/b", "revision": REVISION, "file": "x.gguf"},
-    "minilm": {"repo": "a/c", "revision": REVISION},
+    "minilm": {"repo": "a/c", "revision": REVISION, "task": "embedding"},
+    "vectors": {"repo": "a/c", "revision": REVISION, "task": "embedding"},
+    "chat": {"repo": "a/e", "revision": REVISION},
     "other": {"repo": "a/b", "revision": REVISION, "file": "y.gguf"},
     "labels": {"repo": "a/c", "revision": REVISION, "task": "classify", "file": "x.gguf"},
 }
@@ -34,7 +36,10 @@ def test_a_good_inventory_has_no_problems() -> None:
 
 # What one edit of a good server leads to: the variable, and the words that name cause and remedy.
 EDITS: list[tuple[dict[str, t.Any], str]] = [
-    ({"engine": "vlm"}, "serving_servers['chat'].engine: 'vlm' is unknown: choose one of infinity, llama_cpp"),
+    (
+        {"engine": "vlm"},
+        "serving_servers['chat'].engine: 'vlm' is unknown: choose one of aphrodite, infinity, llama_cpp",
+    ),
     ({"engine": None}, "serving_servers['chat']: missing required arguments: engine"),
     (
         {"context_lenght": 1},
@@ -44,13 +49,16 @@ EDITS: list[tuple[dict[str, t.Any], str]] = [
     ({"port": 0}, "serving_servers['chat'].port: 0 is no TCP port"),
     ({"port": 65536}, "serving_servers['chat'].port: 65536 is no TCP port"),
     ({"name": "Chat 1"}, "serving_servers['Chat 1'].name: 'Chat 1': use up to 41 small letters"),
-    ({"model": "nope"}, "serving_servers['chat'].model: 'nope' is not in serving_models, which has gguf"),
+    ({"model": "nope"}, "serving_servers['chat'].model: 'nope' is not in serving_models, which has chat, gguf"),
     ({"model": None}, "serving_servers['chat'].model: is missing"),
     ({"models": ["other"]}, "serving_servers['chat'].models: llama.cpp serves 1 model a server, not 2"),
     ({"model": "minilm"}, "llama.cpp cannot load 'minilm', it wants one GGUF file: set file"),
     ({"model": "labels"}, "llama.cpp cannot do classify, the task of 'labels'"),
     ({"engine": "infinity"}, "infinity cannot load 'gguf', it wants a repository: remove file"),
-    ({"gpu_memory_fraction": 0.5}, "serving_servers['chat'].gpu_memory_fraction: llama.cpp has no such option: remove"),
+    (
+        {"gpu_memory_fraction": 0.5},
+        "serving_servers['chat'].gpu_memory_fraction: llama.cpp has no such option: it fits itself into what is free",
+    ),
     (
         {"options": {"cache-type": "q8"}},
         ".options.cache-type: llama.cpp has no flag --cache-type: did you mean cache-ty",
@@ -58,7 +66,7 @@ EDITS: list[tuple[dict[str, t.Any], str]] = [
     ({"options": {"--jinja": True}}, "write the flag without its leading dashes: jinja"),
     ({"options": {"port": 1}}, "serving_servers['chat'].options.port: this flag belongs to the collection: use port"),
     ({"options": {"jinja": None}}, "serving_servers['chat'].options.jinja: has no value"),
-    ({"options": {"verbose": False}}, "llama.cpp has no flag --no-verbose: leave the option out"),
+    ({"options": {"verbose": False}}, "there is no flag that switches --verbose off: leave the option out"),
     ({"api_key": [""]}, "serving_servers['chat'].api_key: a key is empty"),
     ({"api_key": []}, "serving_servers['chat'].api_key: a key is empty"),
     ({"api_key": ["two words"]}, "serving_servers['chat'].api_key: a key holds a comma, a blank or a line break"),
@@ -80,6 +88,205 @@ def test_names_variable_cause_and_remedy(edit: dict[str, t.Any], words: str) -> 
     problems = inventory_problems([server], site())
     assert len(problems) == 1, problems
     assert words in problems[0]
+
+
+CHAT: dict[str, t.Any] = {"name": "s", "model": "chat", "port": 8001}
+# Engine, accelerator, one edit of a good server, and words of the one line that must be said.
+REFUSED: list[tuple[str, str, dict[str, t.Any], str]] = [
+    # an option that the engine lacks
+    (
+        "sglang",
+        "cuda",
+        {"gpu_memory_fraction": 0.5},
+        "gpu_memory_fraction: SGLang has no such option: its --mem-fraction",
+    ),
+    (
+        "sglang",
+        "cpu",
+        {"kv_cache_gib": 1},
+        "kv_cache_gib: SGLang has no such option: its KV cache is counted in tokens",
+    ),
+    ("vllm", "cpu", {"gpu_memory_fraction": 0.5}, "gpu_memory_fraction: vLLM has no such option: on a CPU it would be"),
+    ("tgi", "cuda", {"chat_template": "x.jinja"}, "chat_template: TGI has no such option"),
+    ("vllm", "cpu", {"gpus": ["0"]}, "gpus: serving_accelerator is cpu, so there are none: remove it"),
+    (
+        "vllm",
+        "cuda",
+        {"gpus": ["0"], "tensor_parallel_size": 2},
+        "tensor_parallel_size: 2 is more than the 1 entries of gpus",
+    ),
+    # a flag that it does not have
+    (
+        "vllm",
+        "cuda",
+        {"options": {"max-model-length": 1}},
+        "vLLM has no flag --max-model-length: did you mean max-model-len",
+    ),
+    (
+        "vllm",
+        "cuda",
+        {"options": {"gpu-memory-util": 1}},
+        "vLLM has no flag --gpu-memory-util: did you mean gpu-memory-utilization",
+    ),
+    ("sglang", "cuda", {"options": {"mem-frac": 1}}, "SGLang has no flag --mem-frac: did you mean mem-fraction-static"),
+    (
+        "vllm",
+        "cuda",
+        {"unchecked_options": {"api-key": "x"}},
+        "unchecked_options.api-key: vLLM is known to have this flag",
+    ),
+    # a value that the flag does not take
+    (
+        "llama_cpp",
+        "cpu",
+        {"model": "gguf", "options": {"flash-attn": True}},
+        "options.flash-attn: --flash-attn takes a value: on, off, auto",
+    ),
+    ("vllm", "cuda", {"options": {"runner": "x"}}, "options.runner: this flag belongs to the collection"),
+    ("vllm", "cuda", {"dtype": "int4"}, "dtype: --dtype does not take 'int4': choose auto, bfloat16"),
+    ("sglang", "cuda", {"tools": "nope"}, "tools: SGLang does not take 'nope': choose"),
+    (
+        "vllm",
+        "cuda",
+        {"options": {"enforce-eager": "yes"}},
+        "options.enforce-eager: --enforce-eager takes no value: write true",
+    ),
+    (
+        "vllm",
+        "cuda",
+        {"options": {"max-num-batched-tokens": [1, 2]}},
+        "--max-num-batched-tokens takes one value, not a list",
+    ),
+    ("vllm", "cuda", {"parallel": 0}, "parallel: 0 is too little"),
+    # a format that it cannot load, a task that it cannot do
+    (
+        "vllm",
+        "cuda",
+        {"model": "gguf"},
+        "remove file of serving_models['gguf'] (engines that serve it as it is: llama_cpp)",
+    ),
+    ("llama_cpp", "cpu", {"model": "chat"}, "llama.cpp cannot load 'chat', it wants one GGUF file"),
+    (
+        "tgi",
+        "cuda",
+        {"model": "minilm"},
+        "the task of 'minilm' (it does chat): change engine (engines that serve it as it is: aphrodite, inf",
+    ),
+    # a quantisation that the image dropped
+    (
+        "vllm",
+        "cuda",
+        {"quantization": "gguf"},
+        "vLLM no longer carries gguf: serve such a model with llama.cpp (engine: llama_cpp)",
+    ),
+    ("vllm", "cuda", {"quantization": "bitsandbytes"}, "serve such a model with SGLang (engine: sglang)"),
+    ("sglang", "cuda", {"quantization": "torchao"}, "quantization: --quantization does not take 'torchao'"),
+    # a chat template that does not exist
+    (
+        "vllm",
+        "cuda",
+        {"chat_template": "none.jinja"},
+        "chat_template: 'none.jinja' is no file on this machine (looked in",
+    ),
+    # a value that the entrypoint would split
+    (
+        "tgi",
+        "cuda",
+        {"options": {"cors-allow-origin": "a\nb"}},
+        "options.cors-allow-origin: holds a line break, and the entrypoint of TGI splits",
+    ),
+    ("tgi", "cuda", {"unchecked_options": {"x": "a b"}}, "unchecked_options.x: the entrypoint of TGI splits 'a b'"),
+    # images
+    ("vllm", "cuda", {"image": "vllm/vllm-openai"}, "image: 'vllm/vllm-openai' names no fixed version"),
+    ("vllm", "cuda", {"image": "vllm/vllm-openai:latest"}, "names no fixed version"),
+    ("vllm", "cuda", {"variant": "cuda11"}, "variant: vLLM has none called 'cuda11': choose one of cpu, cuda, cuda12"),
+    ("vllm", "cpu", {"variant": "cuda12"}, "variant: cuda12 computes on cuda, and serving_accelerator is cpu"),
+    (
+        "aphrodite",
+        "cuda",
+        {},
+        "image: Aphrodite has no image for cuda (it has: none): build one as roles/aphrodite/README.md",
+    ),
+    ("tgi", "cpu", {}, "image: TGI has no image for cpu (it has: cuda)"),
+    # keys
+    ("tgi", "cuda", {"api_key": ["k"]}, "api_key: TGI writes its key into its log"),
+    (
+        "sglang",
+        "cuda",
+        {"api_key": ["k"], "options": {"log-level": "info"}},
+        "options.log-level: with api_key it stays warning: SGLang writes",
+    ),
+    (
+        "vllm",
+        "cuda",
+        {"environment": {"VLLM_API_KEY": "k"}},
+        "environment.VLLM_API_KEY: would show the key in the unit: use api_key",
+    ),
+    (
+        "tei",
+        "cpu",
+        {"model": "minilm", "api_key": ["k"], "environment": {"LOG_LEVEL": "info"}},
+        "environment.LOG_LEVEL: TEI would write its key",
+    ),
+    ("vllm", "cuda", {"bind": "0.0.0.0", "api_key": ["k"]}, "bind: 0.0.0.0 is public, and vLLM answers /invocations"),  # noqa: S104  refused
+    # names
+    (
+        "llama_cpp",
+        "cpu",
+        {"model": "gguf", "served_model_name": "a,b"},
+        "served_model_name: llama.cpp does not take ',' in a name",
+    ),
+    (
+        "infinity",
+        "cpu",
+        {"model": "minilm", "models": ["vectors"], "served_model_name": "x"},
+        "served_model_name: stands for one model, and the server has 2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("engine", "accelerator", "edit", "words"), REFUSED)
+def test_each_engine_refuses_what_it_cannot_do(
+    engine: str, accelerator: str, edit: dict[str, t.Any], words: str
+) -> None:
+    problems = inventory_problems([{"engine": engine, **CHAT, **edit}], site(accelerator=accelerator))
+    own = [problem for problem in problems if not problem.startswith("serving_accelerator")]
+    assert len(own) == 1, own
+    assert words in own[0]
+
+
+def test_an_image_for_an_engine_stands_for_its_servers() -> None:
+    server = {"engine": "aphrodite", **CHAT}
+    images = {"aphrodite": "own.example/aphrodite:1"}
+    assert inventory_problems([server], site(images=images)) == []
+    assert questions([server], site(images=images))["servers"][0]["image"] == "own.example/aphrodite:1"
+
+
+IMAGES = [
+    ({"aphrodit": "a/b:1"}, "serving_images['aphrodit']: there is no such engine: choose one of aphrodite"),
+    ({"aphrodite": "a/b:latest"}, "serving_images['aphrodite']: 'a/b:latest' names no fixed version"),
+]
+
+
+@pytest.mark.parametrize(("images", "words"), IMAGES)
+def test_an_image_for_an_engine_is_checked_once(images: dict[str, str], words: str) -> None:
+    servers = [{"engine": "vllm", **CHAT}, {"engine": "vllm", **CHAT, "name": "t", "port": 2}]
+    problems = [line for line in inventory_problems(servers, site(images=images)) if "serving_images" in line]
+    assert len(problems) == 1
+    assert words in problems[0]
+
+
+def test_asks_for_the_files_that_an_engine_loads() -> None:
+    servers = [{"engine": "vllm", **CHAT}, EMBED | {"options": {"engine": "optimum"}}, GOOD | {"port": 9}]
+    needs = questions(servers, site())["needs"]
+    assert [(need["model"], need["files"]) for need in needs] == [("chat", r"\.safetensors$"), ("minilm", r"\.onnx$")]
+    assert "infinity needs ONNX files, and serving_models['minilm'] has none: remove engine" in needs[1]["problem"]
+
+
+def test_says_what_the_user_of_tgi_should_know() -> None:
+    notices = questions([{"engine": "tgi", **CHAT}], site(accelerator="cuda"))["notices"]
+    assert len(notices) == 1
+    assert "serving_servers['s'].engine: TGI has been in maintenance mode" in notices[0]
 
 
 def test_tells_everything_at_once() -> None:
@@ -134,4 +341,9 @@ def test_asks_the_host_about_the_sound_part() -> None:
 
 
 def test_asks_nothing_about_nonsense() -> None:
-    assert questions("nonsense", site(models="nonsense")) == {"servers": [], "models": {}}
+    assert questions("nonsense", site(models="nonsense")) == {
+        "servers": [],
+        "models": {},
+        "needs": [],
+        "notices": [],
+    }

@@ -1,0 +1,85 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What the servers of a host share, and what an entry of `serving_servers` means by it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.llmops.serving.plugins.plugin_utils._images import mirrored, pinned
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.llmops.serving.plugins.module_utils._registry import Reference
+    from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import Definition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What a host's servers share.
+
+    Attributes:
+        models: The value of `serving_models`.
+        model_dir: The model store on the host.
+        registries: Mirrors of registries, by prefix.
+        accelerator: What the servers compute on.
+        engines: All definitions.
+        images: By engine, the image of its servers that name none themselves.
+        search: Directories of the controller in which files that servers name are looked for.
+    """
+
+    models: Mapping[str, Mapping[str, t.Any]]
+    model_dir: str
+    registries: Mapping[str, str]
+    accelerator: str
+    engines: Mapping[str, Definition]
+    images: Mapping[str, str] = field(default_factory=dict)
+    search: Sequence[str] = ()
+
+
+def model_names(server: Mapping[str, t.Any]) -> list[str]:
+    """List the models of a server, whichever word names them."""
+    return [*([server["model"]] if server.get("model") else []), *(server.get("models") or [])]
+
+
+def task_of(name: str, site: Site, definition: Definition) -> str:
+    """Tell which task a model is for: its own word, else its engine's default."""
+    return str(site.models[name].get("task") or definition["default_task"])
+
+
+def variant_of(server: Mapping[str, t.Any], site: Site) -> str:
+    """Name the one of an engine's images that a server is made for."""
+    return str(server.get("variant") or site.accelerator)
+
+
+def served_names(server: Mapping[str, t.Any]) -> list[str]:
+    """List the names under which clients ask for a server's models, in the models' order."""
+    names = model_names(server)
+    return [server["served_model_name"]] if server.get("served_model_name") and len(names) == 1 else names
+
+
+def image_of(server: Mapping[str, t.Any], site: Site) -> str:
+    """Name the image of a server without problems, at the mirror it comes from."""
+    return str(mirrored(_own_image(server, site), site.registries))
+
+
+def _own_image(server: Mapping[str, t.Any], site: Site) -> Reference:
+    if own := server.get("image") or site.images.get(server["engine"]):
+        return pinned(own)
+    variant = site.engines[server["engine"]]["images"][variant_of(server, site)]
+    return pinned(f"{variant['name']}:{variant['tag']}")
+
+
+def template_of(server: Mapping[str, t.Any], site: Site) -> Path | None:
+    """Find the file on the controller that `chat_template` of a server names; None where there is none."""
+    if not server.get("chat_template"):
+        return None
+    named = Path(server["chat_template"]).expanduser()
+    return next((path for place in site.search or (".",) if (path := Path(place) / named).is_file()), None)
