@@ -109,35 +109,58 @@ def arguments(
     Returns:
         The argument list without the engine's program, and variables that stand for flags.
     """
-    table: FlagTable = definition["flags"]
-    words, environment = [*definition["command"]], {}
+    words = [*definition["command"]]
     for name, path in models:
         place, label = definition["models"].get("path_flag"), definition["models"].get("name_flag")
         words += [*([place] if place else []), path, *([label, name] if label else [])]
     for task in dict.fromkeys(tasks):
         words += definition["tasks"][task]
+    common, options = _common(server, files, definition), _options(server, definition)
+    return Command(
+        [*words, *common.words, *options.words, *_unchecked(server)],
+        common.environment | options.environment | with_key(server, definition, "environment"),
+    )
+
+
+def _common(server: Mapping[str, t.Any], files: Mapping[str, str], definition: Definition) -> Command:
+    """Say the common words in the engine's flags and variables."""
+    table: FlagTable = definition["flags"]
+    command = Command([], {})
     for word, rule in definition["options"].items():
         value = files.get(word, server.get(word))
         value = rule.get("default") if value is None else value
-        if value is None or value is False:
+        if value is None:
             continue
-        value = _as_meant(value, rule, server, definition)
-        words += rule.get("with", [])
-        if "env" in rule:
-            environment[rule["env"]] = text(value)
-        for flag in [rule["flag"]] if "flag" in rule else []:
-            words += table.words(table.get(flag), value)
+        command.words.extend(rule.get("with", []))
+        for part in [rule, *rule.get("also", [])]:
+            meant = _as_meant(value, part, server, definition)
+            if "env" in part:
+                command.environment[part["env"]] = text(meant)
+            if "flag" in part:
+                command.words.extend(table.words(table.get(part["flag"]), meant))
+    return command
+
+
+def _options(server: Mapping[str, t.Any], definition: Definition) -> Command:
+    """Lay the server's own options over what the definition always passes."""
+    table: FlagTable = definition["flags"]
+    command = Command([], {})
     forced = with_key(server, definition, "arguments")
     for name, value in table.merged(definition["arguments"], server.get("options") or {}, forced).items():
         flag = table.get(name)
         if definition["splits_arguments"] and flag.env and _is_split(value):
-            environment[flag.env] = text(value)
+            command.environment[flag.env] = text(value)
         else:
-            words += table.words(flag, value)
+            command.words.extend(table.words(flag, value))
+    return command
+
+
+def _unchecked(server: Mapping[str, t.Any]) -> Iterator[str]:
     for name, value in (server.get("unchecked_options") or {}).items():
-        values = value if isinstance(value, list) else [value]
-        words += [word for item in values for word in [f"--{name}", *([] if item is True else [text(item)])]]
-    return Command(words, environment | with_key(server, definition, "environment"))
+        for item in value if isinstance(value, list) else [value]:
+            yield f"--{name}"
+            if item is not True:
+                yield text(item)
 
 
 def with_key(server: Mapping[str, t.Any], definition: Definition, what: str) -> dict[str, t.Any]:

@@ -6,9 +6,14 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.module_utils._doctor import diagnose
+from ansible_collections.llmops.serving.plugins.module_utils._doctor import diagnose, last_words, matched
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
 
+TOO_LONG = (
+    "ValueError: To serve at least one request with the model's max seq len (8192), (1.0 GiB KV cache is needed, "
+    "which is larger than the available KV cache memory (0.25 GiB). Based on the available memory, the estimated "
+    "maximum model length is 2048. Try increasing"
+)
 # Literal lines of the engines, and words of the cause and of the remedy that follow.
 LOGS = [
     ("llama_cpp", ["error: invalid argument: --mlock"], "--mlock", "options"),
@@ -20,6 +25,63 @@ LOGS = [
     ),
     ("llama_cpp", ["gguf_init_from_file_impl: invalid magic characters: '<!do', expected 'GGUF'"], "no GGUF", "file"),
     ("llama_cpp", ["llama_model_load: error loading model: unknown model architecture: 'foo'"], "foo", "image"),
+    ("vllm", ["vllm: error: unrecognized arguments: --disable-log-requests"], "--disable-log-requests", "options"),
+    ("vllm", [TOO_LONG], "no room for one request", "context_length of the server to 2048 or less"),
+    (
+        "vllm",
+        ["ValueError: Free memory on device (1/2 GiB) on startup is less than desired GPU memory utilization (0.92)"],
+        "other programs hold memory",
+        "gpu_memory_fraction",
+    ),
+    (
+        "vllm",
+        ["safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge"],
+        "corrupt",
+        "verify",
+    ),
+    (
+        "sglang",
+        ["RuntimeError: Not enough memory. Please try to increase --mem-fraction-static. Current value: x"],
+        "too small for the weights",
+        "set options: {mem-fraction-static: 0.",
+    ),
+    (
+        "sglang",
+        ["torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"],
+        "a fixed share of the whole GPU",
+        "set options: {mem-fraction-static: 0.",
+    ),
+    (
+        "sglang",
+        ["ValueError: awq quantization requires some operators from vllm. Please install vllm"],
+        "from before SGLang had kernels for AWQ",
+        "image",
+    ),
+    (
+        "aphrodite",
+        ["TypeError: f() got an unexpected keyword argument 'kv_cache_block_size'"],
+        "healthy and cannot answer",
+        "image",
+    ),
+    ("tgi", ["error: unexpected argument '--modell' found"], "--modell", "options"),
+    (
+        "tgi",
+        ['Error: NotEnoughCUDADevices("`sharded` is true but only found 1 CUDA devices")'],
+        "fewer GPUs",
+        "tensor_parallel",
+    ),
+    (
+        "tei",
+        ["Could not start backend: Runtime compute cap 75 is not compatible with compile time compute cap 80"],
+        "generation 80",
+        "image",
+    ),
+    (
+        "llama_cpp",
+        ["error while handling argument \"-fa\": error: unknown value for --flash-attn: '--port'"],
+        "-fa",
+        "options",
+    ),
     ("infinity", ["│ No such option: --bach-size Did you mean --batch-size? │"], "--bach-size", "options"),
     ("infinity", ["ValueError: No onnx files found for /models/x and revision None"], "ONNX", "engine"),
     ("infinity", ["ValueError: Expected length 2 but got 3"], "3 values for 2 models", "one a model"),
@@ -48,3 +110,33 @@ def test_an_empty_log_says_so() -> None:
 def test_braces_of_a_remedy_stay() -> None:
     rule = {"pattern": "x", "cause": "c", "remedy": "set options: {batch-size: 8}"}
     assert diagnose(["x"], [rule]).remedy == "set options: {batch-size: 8}"
+
+
+# Lines of engines that are ready and not what was asked for.
+HEALTHY = [
+    ("llama_cpp", "warning: no usable GPU found, --gpu-layers option will be ignored", "computes on the CPU"),
+    (
+        "llama_cpp",
+        "ggml_cuda_init: failed to initialize CUDA: no CUDA-capable device is detected",
+        "computes on the CPU",
+    ),
+    ("llama_cpp", "load_tensors: offloaded 0/25 layers to GPU", "none of the 25 layers"),
+    ("llama_cpp", "srv  main: starting server in router mode", "got no model"),
+]
+
+
+@pytest.mark.parametrize(("engine", "line", "cause"), HEALTHY)
+def test_sees_what_a_healthy_log_hides(engine: str, line: str, cause: str) -> None:
+    found = matched(["start", line, "main: model loaded"], definitions()[engine]["healthy_but"])
+    assert found
+    assert cause in found.cause
+
+
+def test_a_good_log_hides_nothing() -> None:
+    lines = ["load_tensors: offloaded 25/25 layers to GPU", "main: model loaded"]
+    assert matched(lines, definitions()["llama_cpp"]["healthy_but"]) is None
+
+
+def test_the_last_words_are_those_of_the_error() -> None:
+    assert last_words(["ValueError: this", "INFO: 1.2.3.4 GET /health"]) == "ValueError: this"
+    assert last_words([]) == ""

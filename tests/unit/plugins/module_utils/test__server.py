@@ -56,7 +56,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(_unit, "run", lambda argv, **_: made.done.append(" ".join(argv[:2])))
     monkeypatch.setattr(_unit.Unit, "restart", lambda _: made.restart())
     monkeypatch.setattr(_unit.Unit, "stop", lambda _: made.stop())
-    monkeypatch.setattr(_unit.Unit, "log", lambda *_: ["E unknown model architecture: 'x'"])
+    monkeypatch.setattr(_unit.Unit, "log", lambda *_, **__: ["E unknown model architecture: 'x'"])
 
     def state(_: object) -> UnitState:
         on = bool(made.running)
@@ -85,6 +85,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
         def run(self) -> list[dict[str, t.Any]]:
             made.gates.append((made.running, self.key))
+            if "HALF" in made.running:
+                raise GateError("chat probe of m", "HTTP 500", "see the log", broke=True)
             if any(word in made.running for word in made.bad_units):
                 raise GateError("chat probe of m", "the answer is garbage", "set another model")
             return [GOOD_PROBE]
@@ -189,6 +191,44 @@ def test_an_engine_that_dies_is_diagnosed_by_its_log(world: World, tmp_path: Pat
         server(tmp_path, unit="CRASH").apply()
     assert (caught.value.cause, caught.value.remedy.split(" (")[0]) == ("no x", "other model")
     assert world.running.startswith("first")
+
+
+def test_an_engine_that_lives_and_cannot_answer_is_diagnosed_by_its_log_too(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    with pytest.raises(ServerError) as caught:
+        server(tmp_path, unit="HALF", engine="vllm").apply()
+    assert caught.value.cause == "HTTP 500; vllm says: no x"
+    assert caught.value.remedy.startswith("other model (")
+    assert world.running.startswith("first")
+
+
+def test_a_log_that_says_another_thing_than_health_refuses(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    rules = [{"pattern": "architecture", "cause": "it computes elsewhere", "remedy": "check the GPU"}]
+    with pytest.raises(ServerError, match="log: it computes elsewhere; check the GPU"):
+        server(tmp_path, unit="second", healthy_but=rules).apply()
+    assert world.running.startswith("first")
+
+
+def test_files_go_along_and_a_change_of_one_makes_a_new_generation(world: World, tmp_path: Path) -> None:
+    server(tmp_path, files={"chat-template.jinja": "a"}).apply()
+    assert (tmp_path / "servers/chat/0001/files/chat-template.jinja").read_text(encoding="utf-8") == "a"
+    assert server(tmp_path, files={"chat-template.jinja": "a"}).apply()["action"] == "unchanged"
+    assert server(tmp_path, files={"chat-template.jinja": "b"}).apply()["generation"] == 2
+    assert world.done.count("restart") == 2
+
+
+@pytest.mark.usefixtures("world")
+def test_the_cache_belongs_to_the_container_and_stays(tmp_path: Path) -> None:
+    cache = tmp_path / "servers/chat/cache"
+    server(tmp_path, cache=str(cache)).apply()
+    (cache / "compiled").write_text("x", encoding="utf-8")
+    server(tmp_path, cache=str(cache), unit="second").apply()
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    assert (cache.stat().st_uid, cache.stat().st_gid) == OWNER
+    assert (cache / "compiled").exists()
+    server(tmp_path).remove()
+    assert not cache.exists()
 
 
 def test_when_the_old_one_fails_too_both_are_told_and_kept(world: World, tmp_path: Path) -> None:

@@ -91,6 +91,28 @@ def test_a_host_without_problems(
     assert not (tmp_path / "models").exists()
 
 
+NEEDS = [(r"\.gguf$", []), (r"\.onnx$", ["tiny has no ONNX"])]
+
+
+@pytest.mark.usefixtures("host", "facts")
+@pytest.mark.parametrize(("files", "problems"), NEEDS)
+def test_a_model_must_have_the_files_that_its_engine_loads(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], tmp_path: Path, files: str, problems: list[str]
+) -> None:
+    needs = [{"model": "tiny", "files": files, "problem": "tiny has no ONNX"}]
+    assert ask(capsys, hub, tmp_path, needs=needs)[0]["problems"] == problems
+
+
+@pytest.mark.usefixtures("host", "facts")
+def test_notices_are_warnings(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(preflight.AnsibleModule, "warn", lambda _, text: told.append(text))
+    ask(capsys, hub, tmp_path, notices=["TGI is in maintenance mode"])
+    assert told == ["TGI is in maintenance mode"]
+
+
 @pytest.mark.usefixtures("host")
 def test_everything_is_told_at_once(
     facts: dict[str, Any],

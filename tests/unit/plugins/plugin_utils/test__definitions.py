@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import typing as t
 
 import pytest
 
+from ansible_collections.llmops.serving.plugins.plugin_utils import _definitions
 from ansible_collections.llmops.serving.plugins.plugin_utils._arguments import STRUCTURE
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import (
     ROLES,
@@ -16,6 +18,11 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import
     of_variant,
     role_options,
 )
+from ansible_collections.llmops.serving.plugins.plugin_utils._plan import server_plan
+from ansible_collections.llmops.serving.plugins.plugin_utils._site import Site
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
 
 ENGINES = sorted(definitions())
 PROBES = {"chat", "embedding", "rerank", "classify"}
@@ -38,7 +45,8 @@ VARIANTS = [(engine, variant) for engine in ENGINES for variant in definitions()
 def test_every_flag_that_a_definition_passes_is_one_of_the_engine(engine: str, variant: str) -> None:
     definition = of_variant(definitions()[engine], variant)
     table = definition["flags"]
-    flags = {rule["flag"] for rule in definition["options"].values() if "flag" in rule}
+    rules = [part for rule in definition["options"].values() for part in (rule, *rule.get("also", []))]
+    flags = {rule["flag"] for rule in rules if "flag" in rule}
     flags |= {word for rule in definition["options"].values() for word in rule.get("with", [])}
     flags |= {definition["models"][key] for key in ("path_flag", "name_flag") if key in definition["models"]}
     flags |= {word for words in definition["tasks"].values() for word in words if word.startswith("--")}
@@ -120,3 +128,23 @@ def test_a_remedy_names_variables_that_there_are(engine: str) -> None:
     known = {name for role in roles for name in role_options(role)}
     for rule in definitions()[engine]["doctor"]:
         assert set(re.findall(r"-e (\w+)=", rule["remedy"])) <= known
+
+
+def test_an_engine_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROLES / "tei", tmp_path / "eighth")
+    monkeypatch.setattr(_definitions, "ROLES", tmp_path)
+    (found,) = _definitions.definitions.__wrapped__().items()
+    assert found[0] == "eighth"
+    site = Site(models={"m": {"repo": "a/b", "revision": "c" * 40}}, model_dir="/srv", registries={}, accelerator="cpu",
+                engines=dict([found]))  # fmt: skip
+    assert server_plan({"name": "s", "engine": "eighth", "model": "m", "port": 1}, site)["engine"] == "eighth"
+
+
+def test_nothing_but_its_folder_knows_the_engine_that_was_added_last() -> None:
+    code = [
+        *ROLES.parent.glob("plugins/**/*.py"),
+        *ROLES.parent.glob("llmops_serving/**/*.py"),
+        *ROLES.glob("engine/**/*.*"),
+    ]
+    assert len(code) > 50
+    assert [path for path in code if re.search(r"\btei\b", path.read_text(encoding="utf-8"))] == []

@@ -95,6 +95,12 @@ WORDS: list[tuple[str, str, dict[str, t.Any], list[str]]] = [
     ("sglang", "cpu", {}, ["--model-path", "/models/chat", "--served-model-name", "chat"]),
     ("sglang", "cpu", {}, ["--attention-backend", "torch_native"]),
     ("sglang", "cpu", {"options": {"attention-backend": "intel_amx"}}, ["--attention-backend", "intel_amx"]),
+    (
+        "sglang",
+        "cpu",
+        {"context_length": 512, "parallel": 2},
+        ["--context-length", "512", "--max-total-tokens", "1024"],
+    ),
     ("sglang", "cuda", {"tools": "llama3_json"}, ["--tool-call-parser", "llama3"]),
     ("sglang", "cuda", {"tools": "hermes"}, ["--tool-call-parser", "hermes"]),
     ("sglang", "cuda", {"options": {"json-model-override-args": "-x"}}, ["--json-model-override-args=-x"]),

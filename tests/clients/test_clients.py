@@ -1,0 +1,59 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every model of a lab host is asked by the clients of the course.
+
+LLMOPS_LAB_HOSTS names the host, lab1 without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+import pytest
+
+from tests.clients.contract import CONTRACT, Asked
+from tests.clients.lab_host import LabHost, ServedModel
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each promise to each model that the host serves."""
+    models = LabHost(_name()).models()
+    cases = [(model, promise) for model in models for promise in CONTRACT[model.task]]
+    assert cases, f"the host {_name()} serves nothing"
+    names = [f"{model.server}-{model.engine}-{model.model}-{promise.__name__}" for model, promise in cases]
+    metafunc.parametrize(("model", "promise"), cases, ids=names)
+
+
+def _name() -> str:
+    return os.environ.get("LLMOPS_LAB_HOSTS", "lab1")
+
+
+@pytest.fixture(scope="module")
+def lab_host() -> LabHost:
+    """The host that is asked."""
+    return LabHost(_name())
+
+
+@pytest.fixture(scope="module")
+def ways(lab_host: LabHost) -> Iterator[Callable[[ServedModel], Asked]]:
+    """Give the way to a model; a server's tunnel and key are got once."""
+    with contextlib.ExitStack() as stack:
+        roots: dict[int, str] = {}
+
+        def way(model: ServedModel) -> Asked:
+            if model.port not in roots:
+                roots[model.port] = stack.enter_context(lab_host.reach(model.port))
+            return Asked(roots[model.port], lab_host.key(model.server), model.model)
+
+        yield way
+
+
+def test_client(model: ServedModel, promise: Callable[[Asked], None], ways: Callable[[ServedModel], Asked]) -> None:
+    promise(ways(model))
