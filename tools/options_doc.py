@@ -15,7 +15,13 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 # In the order in which an apply needs them; engines are found by their definitions.
-ROLES = ("preflight", "docker", "models", "engine", *sorted(path.parent.name for path in ROOT.glob("roles/*/engine.yml")))
+ROLES = (
+    "preflight",
+    "docker",
+    "models",
+    "engine",
+    *sorted(path.parent.name for path in ROOT.glob("roles/*/engine.yml")),
+)
 _MARKUP = re.compile(r"\b[A-Z]\(([^()]*(?:\([^()]*\))*[^()]*)\)")
 
 

@@ -3,12 +3,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write roles/<engine>/flags.json anew out of the help of the engine's own program.
+"""Write roles/<engine>/flags.json anew out of the engine itself, and print what changed.
 
 Usage: tools/refresh_flags.py ENGINE IMAGE
-For instance: tools/refresh_flags.py llama_cpp ghcr.io/ggml-org/llama.cpp:server-b11243
+       tools/refresh_flags.py ENGINE main.rs [FURTHER.rs ...] VERSION
 
-`git diff` shows then what a new release added and took away.
+For instance: tools/refresh_flags.py llama_cpp ghcr.io/ggml-org/llama.cpp:server-b11243
+              tools/refresh_flags.py tgi launcher/src/main.rs 3.3.7
+
+How an engine is read is said by the key `parser` of its roles/<engine>/engine.yml:
+
+  kind: argparse | click   `code` is Python that leaves the parser in `parser`; it is run in the image, and the version
+                           is that of the first of `packages` that is installed there
+  kind: help               the help of the program; `version` is a regular expression on what its --version says
+  kind: clap               Rust source whose first file has the struct, further ones perhaps enums of its values;
+                           `source` is its name, `features` are the cargo features of the image's build
 """
 
 from __future__ import annotations
@@ -17,43 +26,86 @@ import json
 import re
 import subprocess
 import sys
+import typing as t
 from pathlib import Path
 
 import yaml
 
+# The checkout, so that the readers beside this script have one name here, in tests and for the type checker.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.flag_readers import argparse_actions, clap_source, click_parameters, help_text
+from tools.flag_readers.table import Rows, differences, render
+
 ROLES = Path(__file__).parents[1] / "roles"
-# A line of help that introduces flags begins with one, further left than the lines that go on with a description.
-_LINE = re.compile(r"^[│\s]{0,12}(?:\*\s{1,3})?(--?[a-zA-Z0-9].*)$")
-_FLAG = re.compile(r"(?<![\w-])--[a-z0-9][a-z0-9_-]*")
-_DESCRIPTION_COLUMN = 60
+IN_IMAGE = Path(__file__).with_name("flag_readers") / "in_image.py"
 
 
-def flags_in(text: str) -> list[str]:
-    """Find the long flags that a help text introduces, sorted."""
-    found: set[str] = set()
-    for line in text.splitlines():
-        if match := _LINE.match(line):
-            start = match.start(1)
-            found.update(flag.group() for flag in _FLAG.finditer(line) if flag.start() - start < _DESCRIPTION_COLUMN)
-    return sorted(found)
+class Found(t.NamedTuple):
+    """What an engine told of itself."""
+
+    source: str
+    version: str
+    rows: Rows
 
 
-def main(engine: str, image: str) -> None:
-    """Ask the engine in the image for its help, and write its flags down."""
-    definition = yaml.safe_load((ROLES / engine / "engine.yml").read_text(encoding="utf-8"))
-    words: list[str] = [*definition["entrypoint"], *definition["command"], "--help"]
-    command = ["docker", "run", "--rm", "--env", "COLUMNS=200", "--env", "TERM=dumb", "--entrypoint", words[0], image]
-    done = subprocess.run([*command, *words[1:]], capture_output=True, text=True, check=True)  # noqa: S603  a fixed program
-    flags = flags_in(done.stdout + done.stderr)
-    if not flags:
-        sys.exit(f"{image} printed no flags; is it an image of {definition['title']}?")
-    listing = {"source": " ".join(words), "image": image, "flags": flags}
+def run_in(image: str, words: list[str], text: str = "") -> str:
+    """Run a program in an image without network, and give what it prints; its errors go to the terminal."""
+    command = ["docker", "run", "--rm", "--interactive", "--network", "none", "--env", "COLUMNS=200"]
+    command += ["--entrypoint", words[0], image, *words[1:]]
+    done = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  a fixed program
+    return done.stdout
+
+
+def from_python(definition: dict[str, t.Any], image: str) -> Found:
+    """Ask the engine's own Python parser."""
+    rule = definition["parser"]
+    task = {key: rule[key] for key in ("kind", "code", "packages")}
+    told = json.loads(run_in(image, ["python3", "-", json.dumps(task)], IN_IMAGE.read_text(encoding="utf-8")))
+    read = argparse_actions.read if rule["kind"] == "argparse" else click_parameters.read
+    return Found(f"PyPI {told['package']}", told["version"], read(told["parameters"]))
+
+
+def from_help(definition: dict[str, t.Any], image: str) -> Found:
+    """Read the engine's help."""
+    rule = definition["parser"]
+    words = [*definition["entrypoint"], *definition["command"]]
+    told = run_in(image, ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *words, "--version"])
+    version = re.search(rule["version"], told)
+    if version is None:
+        sys.exit(f"{image} does not tell its version by {rule['version']!r}; it said: {told}")
+    rows = help_text.read(run_in(image, [*words, "--help"]))
+    return Found(" ".join([*words, "--help"]), next(filter(None, version.groups())), rows)
+
+
+def from_source(definition: dict[str, t.Any], paths: list[str], version: str) -> Found:
+    """Read the engine's Rust source."""
+    rule = definition["parser"]
+    sources = [Path(path).read_text(encoding="utf-8") for path in paths]
+    return Found(rule["source"], version, clap_source.read(sources, rule.get("features", ())))
+
+
+def main(engine: str, *where: str) -> None:
+    """Ask the engine, write its flags down, and tell what changed."""
     path = ROLES / engine / "flags.json"
-    path.write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{path}: {len(flags)} flags")  # noqa: T201  a script's result
+    definition = yaml.safe_load(path.with_name("engine.yml").read_text(encoding="utf-8"))
+    kind = definition["parser"]["kind"]
+    if kind == "clap":
+        *paths, version = where
+        found = from_source(definition, paths, version)
+    else:
+        (image,) = where
+        found = from_help(definition, image) if kind == "help" else from_python(definition, image)
+    if not found.rows:
+        sys.exit(f"{where[0]} has no flags; is it {definition['title']}?")
+    old = json.loads(path.read_text(encoding="utf-8"))["flags"] if path.exists() else {}
+    path.write_text(render(*found), encoding="utf-8")
+    for line in differences(old, found.rows):
+        print(line)  # noqa: T201  a script's result
+    print(f"{path}: {len(found.rows)} flags of version {found.version}")  # noqa: T201
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:  # noqa: PLR2004  engine and image
+    if len(sys.argv) < 3:  # noqa: PLR2004  engine and image
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -13,10 +13,12 @@ import typing as t
 
 from ansible_collections.llmops.serving.plugins.module_utils._memory import memory_words
 
-# Lines that only say that something else failed.
+# Lines that only say that something else failed, or where.
 _GENERIC = re.compile(
     r"exiting due to|See root cause above|Main process exited|Failed with result|Scheduled restart job"
-    r"|Deactivated successfully|Stopped llmops|Started llmops|Starting llmops|Consumed .* CPU time",
+    r"|Deactivated successfully|Stopped llmops|Started llmops|Starting llmops|Consumed .* CPU time"
+    r"|see stack trace|stack trace above|EngineDeadError|Traceback \(most recent|File \"/|\braise \w+"
+    r"|Received sigquit from a child process",
     re.IGNORECASE,
 )
 _SPEAKING = re.compile(

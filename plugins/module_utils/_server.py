@@ -22,6 +22,8 @@ from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
 # The words of `asked` that make a new generation when they change. The others (gate, load, doctor …) say how a server
 # is judged, not how it runs.
 _RUNS = ("unit", "image", "files")
+# Seconds in which an engine that could not answer writes down why.
+_LAST_WORDS_S = 4
 
 
 class ServerError(Exception):
@@ -199,12 +201,21 @@ class Server:
             probes = gate.run()
             self.seconds["gate"] = time.monotonic() - began - self.seconds["wait"]
         except GateError as exc:
-            raise _explained(exc, self.unit.log(since), asked) from exc
+            raise _explained(exc, self._log_after(exc, since, asked.get("doctor", [])), asked) from exc
         log = self.unit.log(since, lines=2000) if asked.get("healthy_but") else []
         wrong = matched(log, asked.get("healthy_but", []))
         if wrong:
             raise ServerError("log", wrong.cause, wrong.remedy, log[-30:], probes)
         return probes
+
+    def _log_after(self, failure: GateError, since: float, rules: list[dict[str, t.Any]]) -> list[str]:
+        """Read what an engine wrote about a failure; one that lives is still writing when its answer is here."""
+        deadline = time.monotonic() + (_LAST_WORDS_S if failure.broke and rules else 0)
+        log = self.unit.log(since)
+        while not matched(log, rules) and time.monotonic() < deadline:
+            time.sleep(0.25)
+            log = self.unit.log(since)
+        return log
 
     def _put_back(self, previous: Generation | None, failed: Generation, error: ServerError, away: float) -> None:
         """Bring the previous generation back, gate that too, and tell in the error how it went."""

@@ -148,7 +148,7 @@ def _options(server: Mapping[str, t.Any], definition: Definition) -> Command:
     forced = with_key(server, definition, "arguments")
     for name, value in table.merged(definition["arguments"], server.get("options") or {}, forced).items():
         flag = table.get(name)
-        if definition["splits_arguments"] and flag.env and _is_split(value):
+        if definition["splits_arguments"] and flag.env and not isinstance(value, list) and _is_split(value):
             command.environment[flag.env] = text(value)
         else:
             command.words.extend(table.words(flag, value))
@@ -226,7 +226,7 @@ def _option_problems(name: str, value: t.Any, server: Mapping[str, t.Any], defin
             f"options.{name}: holds a line break, and the entrypoint of {definition['title']} splits its arguments: "
             "write it in one line"
         )
-    elif definition["splits_arguments"] and not found[0].env and _is_split(value):
+    elif definition["splits_arguments"] and (isinstance(value, list) or not found[0].env) and _is_split(value):
         yield f"options.{name}: the entrypoint of {definition['title']} splits {text(value)!r}: write it without blanks"
 
 
@@ -245,5 +245,7 @@ def _unchecked_problems(name: str, value: t.Any, definition: Definition) -> Iter
 
 def _is_split(value: t.Any) -> bool:
     """Whether a shell that leaves its arguments unquoted makes something else of a value."""
+    if isinstance(value, list):
+        return any(_is_split(item) for item in value)
     written = text(value)
     return not written or any(char.isspace() or char in _GLOB for char in written)

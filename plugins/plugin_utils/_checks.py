@@ -31,6 +31,10 @@ if t.TYPE_CHECKING:
 
 # Unit, container and path are named after the server, so only what is safe in all three.
 NAME: t.Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+# Parts of letters, digits, dots, dashes and underscores, none of which leads upwards.
+_FOLDER: t.Final = re.compile(r"(?!.*(^|/)\.)[\w.-]+(/[\w.-]+)*", re.ASCII)
+# What the module `server` puts in place of them, wherever they stand in the unit.
+_PLACES: t.Final = ("@IMAGE@", "@GENERATION@")
 # What an engine of safetensors needs, unless its definition says otherwise for an option.
 _SAFETENSORS: t.Final = {
     "files": r"\.safetensors$",
@@ -54,6 +58,8 @@ def server_problems(server: Mapping[str, t.Any], site: Site) -> Iterator[str]:
         yield f"name: {server['name']!r}: use up to 41 small letters, digits, - and _, beginning with a letter or digit"
     if not 1 <= server["port"] <= _LAST_PORT:
         yield f"port: {server['port']} is no TCP port: choose one from 1 to 65535"
+    if taken := [place for place in _PLACES if place in str(server)]:
+        yield f"{taken[0]} stands for something else in the unit: leave it out"
     yield from _access_problems(server)
     definition = site.engines.get(server["engine"])
     if definition is None:
@@ -169,6 +175,9 @@ def _access_problems(server: Mapping[str, t.Any]) -> Iterator[str]:
         yield "api_key: a key is empty, and engines take that for no key and serve everybody: set a value, or remove it"
     elif keys and any(set(key) & set(",\r\n\0 \t") for key in keys):
         yield "api_key: a key holds a comma, a blank or a line break: choose one without"
+    elif keys and any(key.startswith(("#", "-")) for key in keys):
+        # The first begins a comment in llama.cpp's file, so that it serves everybody; the second is a flag to SGLang.
+        yield "api_key: a key begins with # or -, which engines take for a comment or a flag: choose another"
     elif not keys and public:
         yield f"bind: {bind} is public and api_key is not set: set api_key, or bind 127.0.0.1"
 
@@ -242,6 +251,13 @@ def _name_problems(server: Mapping[str, t.Any], definition: Definition) -> Itera
         yield f"served_model_name: stands for one model, and the server has {len(names)}: remove it"
     elif not label.strip():
         yield "served_model_name: is empty: name it, or remove it for the model's own name"
+    elif label.startswith("-") or not label.isprintable():
+        yield f"served_model_name: {label!r} begins with a dash or holds a line break or the like: choose another"
+    elif definition["models"].get("named_by_path") and not _FOLDER.fullmatch(label):
+        yield (
+            f"served_model_name: {definition['title']} names a model by its folder, which {label!r} cannot be: use "
+            "letters, digits, dots, dashes and underscores, with a slash between parts"
+        )
     elif refused:
         yield f"served_model_name: {definition['title']} does not take {refused[0]!r} in a name: choose another"
 

@@ -101,15 +101,22 @@ class FlagTable:
         if value is None:
             return "has no value: true gives the bare flag"
         if negative or flag.value == "none":
-            return _bare_problem(flag, spelling, negative, value)
+            items = value if isinstance(value, list) and flag.repeat and not negative else [value]
+            return next(filter(None, (_bare_problem(flag, spelling, negative, item) for item in items)), None)
         if isinstance(value, list) and not (flag.repeat or flag.value == "many"):
             return f"{flag.name} takes one value, not a list"
+        return self._value_problem(flag, value)
+
+    def _value_problem(self, flag: Flag, value: t.Any) -> str | None:
         values = value if isinstance(value, list) else [value]
         if any(isinstance(item, bool) for item in values) and flag.value == "one" and "true" not in flag.choices:
             return f"{flag.name} takes a value" + (f": {listed(flag.choices)}" if flag.choices else "")
         strange = [text(item) for item in values if flag.choices and text(item) not in flag.choices]
         if strange and not (flag.value == "optional" and isinstance(value, bool)):
             return f"{flag.name} does not take {strange[0]!r}: choose {listed(flag.choices)}"
+        dashed = [text(item) for item in values if _looks_like_a_flag(text(item))] if self.joins else []
+        if dashed and (flag.value == "many" or dashed[0] == "--"):
+            return f"{flag.name}: {dashed[0]!r} would be taken for a flag: write it without the dash"
         return None
 
     def words(self, flag: Flag, value: t.Any) -> list[str]:
@@ -123,11 +130,12 @@ class FlagTable:
             Its words on a command line; none for false where nothing switches the flag off.
         """
         if flag.value == "none":
-            return [flag.name] if value else ([flag.off] if flag.off else [])
+            spellings = [flag.name if item else flag.off for item in (value if isinstance(value, list) else [value])]
+            return [spelling for spelling in spellings if spelling]
         if flag.value == "optional" and value is True:
             return [flag.name]
         values = [text(item) for item in value] if isinstance(value, list) else [text(value)]
-        if flag.value == "many" and not any(_looks_like_a_flag(item) for item in values):
+        if flag.value == "many":
             return [flag.name, *values]
         return [word for item in values for word in self._one(flag, item)]
 

@@ -111,6 +111,8 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         "doctor": definition["doctor"],
         "unit_words": {
             "title": definition["title"],
+            # By the names in the inventory: what clients call them may be anything, and a unit's text may not.
+            "models": [spec.name for spec in specs],
             "stop_seconds": definition["stop_seconds"],
             "run": _docker_words(server, definition, container) + _entry(command),
         },

@@ -14,6 +14,10 @@ TOO_LONG = (
     "which is larger than the available KV cache memory (0.25 GiB). Based on the available memory, the estimated "
     "maximum model length is 2048. Try increasing"
 )
+NO_ROOM = (
+    "ValueError: Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=1e-05. Raise "
+    "--mem-fraction-static above 0.002 (minimum viable = 1 - available/pre = 0.0012)."
+)
 # Literal lines of the engines, and words of the cause and of the remedy that follow.
 LOGS = [
     ("llama_cpp", ["error: invalid argument: --mlock"], "--mlock", "options"),
@@ -26,6 +30,13 @@ LOGS = [
     ("llama_cpp", ["gguf_init_from_file_impl: invalid magic characters: '<!do', expected 'GGUF'"], "no GGUF", "file"),
     ("llama_cpp", ["llama_model_load: error loading model: unknown model architecture: 'foo'"], "foo", "image"),
     ("vllm", ["vllm: error: unrecognized arguments: --disable-log-requests"], "--disable-log-requests", "options"),
+    (
+        "vllm",
+        ["(Worker pid=25) ERROR [x.py:1] RuntimeError: Unsupported CPU attention configuration: head_dim=16 isa=2"],
+        "attention heads of size 16",
+        "another engine",
+    ),
+    ("sglang", [NO_ROOM], "does not even hold the weights", "at the least 0.002"),
     ("vllm", [TOO_LONG], "no room for one request", "context_length of the server to 2048 or less"),
     (
         "vllm",
@@ -59,7 +70,7 @@ LOGS = [
     ),
     (
         "aphrodite",
-        ["TypeError: f() got an unexpected keyword argument 'kv_cache_block_size'"],
+        ["ERROR TypeError: _compute_slot_mapping_kernel_impl() got multiple values for argument 'PAD_ID'"],
         "healthy and cannot answer",
         "image",
     ),
@@ -140,3 +151,9 @@ def test_a_good_log_hides_nothing() -> None:
 def test_the_last_words_are_those_of_the_error() -> None:
     assert last_words(["ValueError: this", "INFO: 1.2.3.4 GET /health"]) == "ValueError: this"
     assert last_words([]) == ""
+    trace = [
+        "RuntimeError: head_dim=16",
+        '  File "/opt/x.py", line 3, in error',
+        "EngineDeadError: see stack trace above",
+    ]
+    assert last_words(trace) == "RuntimeError: head_dim=16"

@@ -193,6 +193,18 @@ def test_an_engine_that_dies_is_diagnosed_by_its_log(world: World, tmp_path: Pat
     assert world.running.startswith("first")
 
 
+def test_an_engine_that_lives_is_given_time_for_its_last_words(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = [[], ["Traceback"], ["E unknown model architecture: 'x'"]]
+    monkeypatch.setattr(_unit.Unit, "log", lambda *_, **__: written.pop(0) if len(written) > 1 else written[0])
+    monkeypatch.setattr(_server.time, "sleep", lambda _: None)
+    with pytest.raises(ServerError, match="HTTP 500; vllm says: no x"):
+        server(tmp_path, unit="HALF", engine="vllm").apply()
+    assert len(written) == 1
+    assert world.running == ""
+
+
 def test_an_engine_that_lives_and_cannot_answer_is_diagnosed_by_its_log_too(world: World, tmp_path: Path) -> None:
     server(tmp_path).apply()
     with pytest.raises(ServerError) as caught:

@@ -20,6 +20,7 @@ LISTING: dict[str, t.Any] = {
         "--names": {"value": "many"},
         "--model": {"repeat": True},
         "--number": {"env": "NUMBER"},
+        "--each": {"value": "none", "repeat": True, "off": "--no-each"},
     }
 }
 TABLE = read_table(LISTING, "argparse")
@@ -35,7 +36,7 @@ WORDS: list[tuple[str, t.Any, list[str]]] = [
     ("--truncate", True, ["--truncate"]),
     ("--truncate", False, ["--truncate", "false"]),
     ("--names", ["a", "b"], ["--names", "a", "b"]),
-    ("--names", ["a", "--b"], ["--names", "a", "--names=--b"]),
+    ("--each", [True, False], ["--each", "--no-each"]),
     ("--model", ["a", "b"], ["--model", "a", "--model", "b"]),
 ]
 
@@ -66,6 +67,13 @@ PROBLEMS: list[tuple[str, t.Any, str | None]] = [
     ("--truncate", False, None),
     ("--model", ["a", "b"], None),
     ("--names", ["a", "b"], None),
+    # Python's argparse takes only the last of several, and drops a lone pair of dashes.
+    ("--names", ["a", "--b"], "'--b' would be taken for a flag"),
+    ("--alias", "-x", None),
+    ("--alias", "--", "'--' would be taken for a flag"),
+    ("--each", [True, False], None),
+    ("--each", [True, "x"], "--each takes no value"),
+    ("--bare", [True], "--bare takes no value"),
 ]
 
 

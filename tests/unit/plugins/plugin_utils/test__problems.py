@@ -229,7 +229,22 @@ REFUSED: list[tuple[str, str, dict[str, t.Any], str]] = [
         "environment.LOG_LEVEL: TEI would write its key",
     ),
     ("vllm", "cuda", {"bind": "0.0.0.0", "api_key": ["k"]}, "bind: 0.0.0.0 is public, and vLLM answers /invocations"),  # noqa: S104  refused
+    ("llama_cpp", "cpu", {"model": "gguf", "api_key": ["#k"]}, "api_key: a key begins with # or -"),
+    ("sglang", "cpu", {"api_key": ["-k"]}, "api_key: a key begins with # or -"),
+    # lists that a shell would split
+    ("tgi", "cuda", {"options": {"cors-allow-origin": ["a b"]}}, "the entrypoint of TGI splits"),
     # names
+    ("vllm", "cuda", {"served_model_name": "-x"}, "served_model_name: '-x' begins with a dash"),
+    ("vllm", "cuda", {"served_model_name": "a\nb"}, "or holds a line break"),
+    ("tgi", "cuda", {"served_model_name": "../x"}, "served_model_name: TGI names a model by its folder"),
+    ("tgi", "cuda", {"served_model_name": "a,b"}, "served_model_name: TGI names a model by its folder"),
+    (
+        "tei",
+        "cpu",
+        {"model": "minilm", "served_model_name": "/x"},
+        "served_model_name: TEI names a model by its folder",
+    ),
+    ("vllm", "cuda", {"environment": {"X": "@IMAGE@"}}, "@IMAGE@ stands for something else in the unit"),
     (
         "llama_cpp",
         "cpu",
