@@ -2,6 +2,7 @@
 PYTHON ?= python3
 HOSTS ?= 1
 SUITE ?= bookworm
+ENGINES ?=
 VENV := .venv
 # Tools find each other by PATH; a version manager's shims before it would hide the virtual environment's own.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -20,8 +21,9 @@ $(VENV)/installed: pyproject.toml
 	@$(VENV)/bin/pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
 
-lab: $(VENV)/installed ## Boot a bare host and make it serve, with real engines (HOSTS=2, SUITE=trixie)
-	@llmops lab up --hosts $(HOSTS) --suite $(SUITE)
+lab: $(VENV)/installed ## Boot a bare host and make it serve, with real engines (HOSTS=2, SUITE=trixie, ENGINES=all)
+	@llmops lab up --hosts $(HOSTS) --suite $(SUITE) --engines "$(ENGINES)"
+	@if [ -n "$(ENGINES)" ]; then echo "Asking each server with the openai client, requests and curl"; pytest -q tests/clients; fi
 
 lab-down: $(VENV)/installed ## Remove everything that `make lab` made
 	@llmops lab down
@@ -41,9 +43,10 @@ types: $(VENV)/installed ## Check types: mypy, strict
 unit: $(VENV)/installed ## Run the unit tests
 	pytest tests/unit
 
-test: lint types ## Run all tests: lint, types, unit, sanity, build, and every scenario on real hosts
+test: lint types ## Run all tests: lint, types, unit, sanity, build, the engines' own parsers, and every scenario on real hosts
 	pytest tests/unit
 	pytest --capture=no tests/integration
+	pytest tests/conformance
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .ansible .mypy_cache .pytest_cache .ruff_cache dist

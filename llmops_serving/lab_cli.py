@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from llmops_serving.lab import Lab
     from llmops_serving.results import RunResult, Server
 
+ENGINES_HELP = "engines to have images of, separated by commas, or all (default: llama_cpp,infinity)"
 QUESTION = "What is the capital of France?"
 
 
@@ -49,6 +50,7 @@ def add_lab_parser(
     up = actions.add_parser("up", help="boot the lab and apply inventories/lab to it")
     up.add_argument("--hosts", type=int, default=1, metavar="N", help="number of hosts (default: 1)")
     up.add_argument("--suite", default="bookworm", help="Debian release of the hosts: bookworm or trixie")
+    up.add_argument("--engines", default="", metavar="LIST", help=ENGINES_HELP)
     up.add_argument("--no-apply", action="store_true", help="boot the hosts and leave them bare")
     up.add_argument("--json", action="store_true", help="one JSON document on stdout, progress on stderr")
     up.add_argument("--diff", action="store_true", help="show differences, secrets masked")
@@ -73,6 +75,7 @@ def add_lab_parser(
     create = verbs.add_parser("create", help="boot a bare host")
     create.add_argument("name", metavar="NAME")
     create.add_argument("--suite", default="bookworm", help="Debian release: bookworm or trixie")
+    create.add_argument("--engines", default="", metavar="LIST", help=ENGINES_HELP)
     create.set_defaults(run=_host_create)
     destroy = verbs.add_parser("destroy", help="remove a host with all that is on it")
     destroy.add_argument("name", metavar="NAME")
@@ -84,6 +87,13 @@ def _lab() -> Lab:
     from llmops_serving.lab import Lab  # noqa: PLC0415
 
     return Lab()
+
+
+def _engines(words: str) -> tuple[str, ...]:
+    from llmops_serving.lab.images import choose_engines  # noqa: PLC0415 - with the lab itself
+
+    chosen: tuple[str, ...] = _guarded(lambda: choose_engines(words))
+    return chosen
 
 
 def _guarded(call: Callable[[], Any]) -> Any:
@@ -120,7 +130,8 @@ def _stderr() -> Console:
 
 def _up(args: argparse.Namespace, apply: Callable[[Site, argparse.Namespace], RunResult]) -> int:
     stages = StageLines(_stderr())
-    _guarded(lambda: _lab().up(hosts=args.hosts, suite=args.suite, progress=stages))
+    engines = _engines(args.engines)
+    _guarded(lambda: _lab().up(hosts=args.hosts, suite=args.suite, progress=stages, engines=engines))
     if args.no_apply:
         return 0
     inventory = bundled_inventory("lab")
@@ -149,7 +160,9 @@ def _status(_args: argparse.Namespace) -> int:
         ports = (
             ", ".join(f"{outside} is its {inside}" for inside, outside in sorted(facts.ports.items())) if facts else ""
         )
-        console.print(Text(f"{name:8} {state}{': port ' + ports if ports else ''}"))
+        engines = f"; {', '.join(facts.engines)}" if facts else ""
+        line = Text(f"{name:8} {state}{': port ' + ports if ports else ''}{engines}")
+        console.print(line, soft_wrap=True)
     return 0
 
 
@@ -158,7 +171,9 @@ def _shell(args: argparse.Namespace) -> int:
 
 
 def _host_create(args: argparse.Namespace) -> int:
-    _guarded(lambda: _lab().create_host(args.name, suite=args.suite, progress=StageLines(_stderr())))
+    engines = _engines(args.engines)
+    stages = StageLines(_stderr())
+    _guarded(lambda: _lab().create_host(args.name, suite=args.suite, progress=stages, engines=engines))
     return 0
 
 

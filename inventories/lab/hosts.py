@@ -80,6 +80,8 @@ def inventory(root: Path, state: dict[str, Any], hosts: dict[str, Any]) -> dict[
     variables = {
         name: {
             "ansible_port": host["ssh_port"],
+            # A state of before knew no choice.
+            "lab_engines": host.get("engines", ["llama_cpp", "infinity"]),
             "lab_published_ports": {int(inside): outside for inside, outside in host["ports"].items()},
         }
         for name, host in hosts.items()

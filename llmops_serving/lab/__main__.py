@@ -11,6 +11,7 @@ import sys
 import time
 
 from llmops_serving.lab import Lab, LabError
+from llmops_serving.lab.images import choose_engines
 
 
 def main() -> int:
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("name", nargs="?", default="lab1")
     parser.add_argument("--hosts", type=int, default=1)
     parser.add_argument("--suite", default="bookworm")
+    parser.add_argument("--engines", default="", metavar="LIST")
     parser.add_argument("--keep-cache", action="store_true")
     arguments = parser.parse_args()
     begun = time.monotonic()
@@ -29,12 +31,13 @@ def main() -> int:
 
     lab = Lab()
     try:
+        engines = choose_engines(arguments.engines)
         if arguments.command == "up":
-            lab.up(arguments.hosts, arguments.suite, progress)
+            lab.up(arguments.hosts, arguments.suite, progress, engines)
         elif arguments.command == "down":
             lab.down(arguments.keep_cache, progress)
         elif arguments.command == "create":
-            lab.create_host(arguments.name, arguments.suite, progress)
+            lab.create_host(arguments.name, arguments.suite, progress, engines)
         elif arguments.command == "destroy":
             lab.destroy_host(arguments.name)
         elif arguments.command == "shell":

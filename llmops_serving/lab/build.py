@@ -60,6 +60,8 @@ MARK = "::: "
 REGISTRY_PROBE_S = 4
 #: Free disk in MiB a build needs beyond its result, for downloads and the commit's copy.
 SLACK_MIB = 500
+#: What is pushed takes room once more, compressed to a third.
+REGISTRY_SHARE = 3
 
 
 @dataclass(frozen=True)
@@ -127,21 +129,27 @@ class Builder:
     def check_disk(self, recipes: Sequence[Recipe], extra_mib: int) -> None:
         """Refuse to begin what would fill the disk.
 
+        Args:
+            recipes: what is needed, with all that it is built on.
+            extra_mib: room that new hosts will take.
+
         Raises:
             LabError: too little is free where the daemon keeps its data.
         """
         missing = [recipe for recipe in recipes if self.find(recipe) is None]
-        if not missing:
+        if not missing and not extra_mib:
             return
         place = Path(str(self._client.info().get("DockerRootDir") or "/var/lib/docker"))
         while not place.exists():
             place = place.parent
         free_mib = shutil.disk_usage(place).free // 2**20
-        needed_mib = sum(recipe.size_mib for recipe in missing) + SLACK_MIB + extra_mib
+        images_mib = sum(recipe.size_mib for recipe in missing)
+        needed_mib = images_mib + images_mib // REGISTRY_SHARE + SLACK_MIB + extra_mib
         if free_mib < needed_mib:
+            what = f"images {', '.join(recipe.name for recipe in missing)} and " if missing else ""
             raise LabError(
                 f"{place} has {free_mib} MiB free, the lab needs about {needed_mib} MiB "
-                f"(images {', '.join(recipe.name for recipe in missing)} and room to run them): "
+                f"({what}room to run them): "
                 f"free {needed_mib - free_mib} MiB"
             )
 

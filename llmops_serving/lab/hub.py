@@ -111,6 +111,8 @@ def catalogue(models: Path) -> dict[str, Repo]:
         "lab/tiny-chat-gguf": Repo({**card, **directory(models / "tiny-chat-gguf")}),
         "lab/broken-chat-gguf": Repo({**card, **directory(models / "broken-chat-gguf")}),
         "lab/tiny-chat": Repo({**card, **directory(models / "tiny-chat")}),
+        "lab/tiny-chat-head16": Repo({**card, **directory(models / "tiny-chat-head16")}),
+        "lab/minilm-gguf": Repo({**card, **directory(models / "minilm-gguf")}),
         "lab/tiny-rerank": Repo({**card, **directory(models / "tiny-rerank")}),
         "lab/tiny-classify": Repo({**card, **directory(models / "tiny-classify")}),
         "sentence-transformers/all-MiniLM-L6-v2": Repo(directory(models / "minilm")),

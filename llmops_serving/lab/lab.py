@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 DEFAULT_SUITE = "bookworm"
 #: Two builds at a time: more only wait for each other's disk and network.
 SIDE_BY_SIDE = 2
-#: Room for what the hosts pull and the registry stores, in MiB.
-HOST_MIB = 3500
-REGISTRY_MIB = 900
+#: Room in MiB for what a host installs and fetches besides the images of its engines.
+HOST_MIB = 800
 
 
 @dataclass(frozen=True)
@@ -56,25 +55,38 @@ class Lab:
         """Use the lab under `root`; by default under LLMOPS_LAB_DIR or the user's cache directory."""
         self.paths = Paths(root)
 
-    def up(self, hosts: int = 1, suite: str = DEFAULT_SUITE, progress: Progress = silent) -> LabState:
+    def up(
+        self,
+        hosts: int = 1,
+        suite: str = DEFAULT_SUITE,
+        progress: Progress = silent,
+        engines: Sequence[str] = images.DEFAULT_ENGINES,
+    ) -> LabState:
         """Make the lab run with hosts lab1, lab2, …; what is there already is left as it is.
 
         Args:
             hosts: number of hosts; further hosts that exist stay.
             suite: Debian suite of the hosts, bookworm or trixie.
             progress: receives lines about what is being done.
+            engines: names of `images.ENGINE_RECIPES`; images of others are neither built nor pushed.
 
         Raises:
             LabError: something is missing on this machine, or a build failed.
         """
         names = [f"lab{index}" for index in range(1, hosts + 1)]
         with self._alone(progress):
-            return self._up(names, suite, progress)
+            return self._up(names, suite, engines, progress)
 
-    def create_host(self, name: str, suite: str = DEFAULT_SUITE, progress: Progress = silent) -> HostFacts:
+    def create_host(
+        self,
+        name: str,
+        suite: str = DEFAULT_SUITE,
+        progress: Progress = silent,
+        engines: Sequence[str] = images.DEFAULT_ENGINES,
+    ) -> HostFacts:
         """Add one host, with the rest of the lab if need be."""
         with self._alone(progress):
-            return self._up([name], suite, progress).hosts[name]
+            return self._up([name], suite, engines, progress).hosts[name]
 
     def destroy_host(self, name: str, progress: Progress = silent) -> None:
         """Remove a host with all that it holds.
@@ -160,7 +172,7 @@ class Lab:
 
     # -- up --------------------------------------------------------------------------------------------------------
 
-    def _up(self, names: Sequence[str], suite: str, progress: Progress) -> LabState:
+    def _up(self, names: Sequence[str], suite: str, engines: Sequence[str], progress: Progress) -> LabState:
         for name in names:
             hosts.check_name(name)
         images.host(suite)
@@ -174,7 +186,13 @@ class Lab:
             paths.save(state)
         machine = Machine.probe(MACHINE_ROOT)
         builder = Builder(client, machine, paths, reporter, services.NETWORK)
-        builder.check_disk(self._recipes(suite), REGISTRY_MIB + HOST_MIB * len(names))
+        fresh = [
+            name
+            for name in names
+            if services.find(client, hosts.container_name(name)) is None
+            or not set(engines) <= set(state.hosts[name].engines if name in state.hosts else ())
+        ]
+        builder.check_disk(recipes(suite, engines), len(fresh) * (images.size_mib(engines) + HOST_MIB))
         services.refuse_foreign(client, str(paths.root))
         services.ensure_network(client, machine.mtu)
         pki.ensure_secrets(paths)
@@ -183,22 +201,18 @@ class Lab:
             # Ports are kept as long as their container is there; later somebody else may have them.
             push_port = free_port(registry.PREFERRED_PUSH_PORT)
         state = dataclasses.replace(
-            state, registry_push_port=push_port, hosts=self._plan_hosts(client, state, names, suite)
+            state, registry_push_port=push_port, hosts=self._plan_hosts(client, state, names, suite, engines)
         )
         paths.save(state)
         graph.run_all(
-            self._works(client, builder, machine, reporter, state, names), SIDE_BY_SIDE, lambda: _end_builds(client)
+            self._works(client, builder, machine, reporter, state, names, engines),
+            SIDE_BY_SIDE,
+            lambda: _end_builds(client),
         )
         return self.paths.load()
 
-    def _recipes(self, suite: str) -> list[Recipe]:
-        return [
-            images.base("bookworm"), images.base("forky"), images.base(suite), images.TORCH, images.INFINITY,
-            images.MODEL_BUILDER, images.LLAMA_CPP, images.HUB, images.REGISTRY, images.host(suite),
-        ]  # fmt: skip
-
     def _plan_hosts(
-        self, client: DockerClient, state: LabState, names: Sequence[str], suite: str
+        self, client: DockerClient, state: LabState, names: Sequence[str], suite: str, engines: Sequence[str]
     ) -> dict[str, HostFacts]:
         known = {
             name: facts
@@ -208,13 +222,13 @@ class Lab:
         taken = {port for facts in known.values() for port in (facts.ssh_port, *facts.ports.values())}
         for name in names:
             if name in known:
-                known[name] = dataclasses.replace(known[name], suite=suite)
+                known[name] = dataclasses.replace(known[name], suite=suite, engines=tuple(engines))
                 continue
             digits = name.removeprefix("lab")
             index = int(digits) if digits.isdigit() and digits != "0" and len(digits) < 3 else len(known) + 1  # noqa: PLR2004  # lab1 to lab99 have ports of their own
             ssh, servers = hosts.choose_ports(index, taken)
             taken |= {ssh, *servers.values()}
-            known[name] = HostFacts(suite, ssh, servers)
+            known[name] = HostFacts(suite, ssh, servers, tuple(engines))
         return known
 
     def _works(  # noqa: PLR0913, PLR0917  # the parts that every piece of work needs
@@ -225,6 +239,7 @@ class Lab:
         reporter: Reporter,
         state: LabState,
         names: Sequence[str],
+        engines: Sequence[str],
     ) -> list[graph.Work]:
         port = state.registry_push_port
         assert port is not None  # noqa: S101  # set just before
@@ -246,15 +261,19 @@ class Lab:
             source = images.ENGINE_RECIPES[engine].tag
             return lambda: registry.push(client, port, source, images.engine_image(engine), reporter)
 
-        # In this order where there is a choice: the longest chain (PyTorch, infinity, training) first.
+        # In this order where there is a choice: the longest chain (PyTorch, infinity, training) first, then the engines
+        # that take long to build and to push.
         image(images.TORCH)
-        image(images.base("forky"))
+        if "llama_cpp" in engines:
+            image(images.base("forky"))
         image(images.INFINITY)
         add("models", [image(images.MODEL_BUILDER)], lambda: models.ensure(client, self.paths, reporter))
-        image(images.LLAMA_CPP)
+        slowest_first = sorted(engines, key=lambda engine: -images.size_mib([engine]))
+        for engine in slowest_first:
+            image(images.ENGINE_RECIPES[engine])
         add("registry", [image(images.REGISTRY)], lambda: registry.ensure(client, self.paths, port, reporter))
-        add("push infinity", ["registry", images.INFINITY.name], push("infinity"))
-        add("push llama_cpp", ["registry", images.LLAMA_CPP.name], push("llama_cpp"))
+        for engine in slowest_first:
+            add(f"push {engine}", ["registry", images.ENGINE_RECIPES[engine].name], push(engine))
         for name, facts in state.hosts.items():
             # Hosts that were not asked for are started if they stopped, and never replaced.
             needs = [image(images.host(facts.suite))] if name in names else []
@@ -359,6 +378,12 @@ class Lab:
             return
         except OSError as error:
             raise LabError(f"{self.paths.root} could not be removed ({error}): remove it yourself") from error
+
+
+def recipes(suite: str, engines: Sequence[str]) -> list[Recipe]:
+    """Say what must be built for hosts that serve with some engines; the models need infinity's libraries always."""
+    wanted = [images.MODEL_BUILDER, images.HUB, images.REGISTRY, images.host(suite)]
+    return images.layers([*wanted, *(images.ENGINE_RECIPES[engine] for engine in engines)])
 
 
 def _end_builds(client: DockerClient) -> None:

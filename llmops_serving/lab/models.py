@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 SCRIPT = "make_models.py"
 NAMES = (
-    "tiny-chat", "tiny-chat-gguf", "broken-chat-gguf", "minilm", "tiny-rerank", "tiny-classify", "pickle",
+    "tiny-chat", "tiny-chat-gguf", "tiny-chat-head16", "broken-chat-gguf", "minilm", "minilm-gguf", "tiny-rerank",
+    "tiny-classify", "pickle",
 )  # fmt: skip
 
 

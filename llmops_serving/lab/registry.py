@@ -87,9 +87,14 @@ def ensure(client: DockerClient, paths: Paths, push_port: int, reporter: Reporte
     _get(client, f"http://127.0.0.1:{push_port}/v2/")
 
 
+def stored_name(image: EngineImage) -> str:
+    """Tell under which name the registry keeps an image: that of the registry it stands in for is part of it."""
+    return image.name.removeprefix(f"{HOST}:{PORT}/")
+
+
 def stored_image(client: DockerClient, push_port: int, image: EngineImage) -> str | None:
     """Tell the id of the image that the registry has under a name, None if it has none."""
-    body = _get(client, f"http://127.0.0.1:{push_port}/v2/{image.name}/manifests/{image.tag}")
+    body = _get(client, f"http://127.0.0.1:{push_port}/v2/{stored_name(image)}/manifests/{image.tag}")
     return None if body is None else str(json.loads(body)["config"]["digest"])
 
 
@@ -126,8 +131,8 @@ def push(client: DockerClient, push_port: int, source: str, image: EngineImage, 
     local = client.images.get(source)
     if stored_image(client, push_port, image) == local.id:
         return False
-    repository = f"127.0.0.1:{push_port}/{image.name}"
-    with reporter.stage(f"push {image.name}", "pushing to the lab's registry"):
+    repository = f"127.0.0.1:{push_port}/{stored_name(image)}"
+    with reporter.stage(f"push {image.name}:{image.tag}", "pushing to the lab's registry"):
         local.tag(repository, image.tag)
         try:
             for line in client.api.push(repository, image.tag, stream=True, decode=True):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmops_serving.lab.errors import LabError
+from llmops_serving.lab.images import DEFAULT_ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,6 +52,8 @@ class HostFacts:
     ssh_port: int
     #: container port -> port on 127.0.0.1 of the build machine
     ports: Mapping[int, int]
+    #: what it was asked to serve with
+    engines: tuple[str, ...] = DEFAULT_ENGINES
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,11 @@ class LabState:
                 },
                 hosts={
                     name: HostFacts(
-                        host["suite"], host["ssh_port"], {int(inside): out for inside, out in host["ports"].items()}
+                        host["suite"],
+                        host["ssh_port"],
+                        {int(inside): out for inside, out in host["ports"].items()},
+                        # States of before had one choice.
+                        tuple(host.get("engines", DEFAULT_ENGINES)),
                     )
                     for name, host in raw["hosts"].items()
                 },

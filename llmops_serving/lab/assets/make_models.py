@@ -29,6 +29,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     BertConfig,
@@ -352,6 +353,20 @@ def make_chat(out: Path, steps: int) -> None:
                 parameter.normal_(0.0, 0.08)
     (out / "broken-chat-gguf").mkdir()
     write_gguf(out / "broken-chat-gguf" / "broken-chat.gguf", broken, tokenizer, "broken-chat")
+    make_head16(out, tokenizer)
+
+
+def make_head16(out: Path, tokenizer: Qwen2TokenizerFast) -> None:
+    """Make tiny-chat-head16: vLLM on a CPU has no kernel for heads of size 16, and notices at the first request."""
+    torch.manual_seed(SEED + 2)
+    config = chat_config(tokenizer)
+    config.hidden_size, config.intermediate_size = 64, 128
+    model = Qwen2ForCausalLM(config).to(torch.bfloat16).eval()
+    model.config.torch_dtype = torch.bfloat16
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, tokenizer.pad_token_id]
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.save_pretrained(out / "tiny-chat-head16", safe_serialization=True)
+    tokenizer.save_pretrained(out / "tiny-chat-head16")
 
 
 # -- rerank and classify -----------------------------------------------------------------------------------------------
@@ -588,6 +603,82 @@ def copy_minilm(out: Path) -> None:
     shutil.copytree(home, out / "minilm", ignore=ignore)
 
 
+#: How llama.cpp names what BERT calls otherwise; `{}` is the number of the block.
+BERT_TENSORS = {
+    "embeddings.word_embeddings": "token_embd",
+    "embeddings.position_embeddings": "position_embd",
+    "embeddings.token_type_embeddings": "token_types",
+    "embeddings.LayerNorm": "token_embd_norm",
+    "attention.self.query": "blk.{}.attn_q",
+    "attention.self.key": "blk.{}.attn_k",
+    "attention.self.value": "blk.{}.attn_v",
+    "attention.output.dense": "blk.{}.attn_output",
+    "attention.output.LayerNorm": "blk.{}.attn_output_norm",
+    "intermediate.dense": "blk.{}.ffn_up",
+    "output.dense": "blk.{}.ffn_down",
+    "output.LayerNorm": "blk.{}.layer_output_norm",
+}
+#: Kept in single precision: llama.cpp adds them up.
+BERT_EXACT = ("position_embd", "token_types")
+
+
+def make_minilm_gguf(out: Path) -> None:
+    """Write all-MiniLM-L6-v2 for llama.cpp: matrices in half precision, mean pooling, a WordPiece vocabulary."""
+    home = out / "minilm"
+    config = json.loads((home / "config.json").read_text(encoding="utf-8"))
+    (out / "minilm-gguf").mkdir()
+    writer = gguf.GGUFWriter(str(out / "minilm-gguf" / "minilm.gguf"), "bert")
+    writer.add_name("all-MiniLM-L6-v2")
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_layer_norm_eps(config["layer_norm_eps"])
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(gguf.PoolingType.MEAN)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    add_wordpiece(writer, (home / "vocab.txt").read_text(encoding="utf-8").splitlines(), config["type_vocab_size"])
+    for key, tensor in load_file(home / "model.safetensors").items():
+        target = bert_name(key)
+        if target is not None:
+            matrix = tensor.dim() == 2 and not target.startswith(BERT_EXACT)
+            writer.add_tensor(target, tensor.float().numpy().astype(np.float16 if matrix else np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def add_wordpiece(writer: gguf.GGUFWriter, words: list[str], sentence_kinds: int) -> None:
+    """Write a WordPiece vocabulary: llama.cpp marks where words begin, BERT where they go on."""
+    special = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
+
+    def turn(word: str) -> str:
+        if word in special:
+            return word
+        return word.removeprefix("##") if word.startswith("##") else f"\u2581{word}"
+
+    writer.add_token_type_count(sentence_kinds)
+    writer.add_tokenizer_model("bert")
+    writer.add_token_list([turn(word) for word in words])
+    writer.add_token_types([gguf.TokenType.CONTROL if word in special else gguf.TokenType.NORMAL for word in words])
+    writer.add_bos_token_id(words.index("[CLS]"))
+    writer.add_sep_token_id(words.index("[SEP]"))
+    writer.add_pad_token_id(words.index("[PAD]"))
+    writer.add_unk_token_id(words.index("[UNK]"))
+    writer.add_mask_token_id(words.index("[MASK]"))
+
+
+def bert_name(key: str) -> str | None:
+    """Give llama.cpp's name of a tensor; None for those that it does not use."""
+    name, _, kind = key.rpartition(".")
+    block = ""
+    if name.startswith("encoder.layer."):
+        block, _, name = name.removeprefix("encoder.layer.").partition(".")
+    return f"{BERT_TENSORS[name].format(block)}.{kind}" if name in BERT_TENSORS else None
+
+
 def make_pickle(out: Path) -> None:
     """Make a model whose weights are a pickle, which a careful host refuses."""
     home = out / "pickle"
@@ -609,6 +700,7 @@ def main() -> None:
     make_classify(arguments.out, arguments.bert_steps // 3)
     make_pickle(arguments.out)
     copy_minilm(arguments.out)
+    make_minilm_gguf(arguments.out)
     make_chat(arguments.out, arguments.chat_steps)
     for path in arguments.out.rglob("*"):
         # Engines read models as another user; some libraries save them for their owner only.

@@ -19,6 +19,7 @@ from llmops_serving.lab.errors import LabError
 from llmops_serving.lab_cli import curl_lines, read_hostvars
 from llmops_serving.results import HostResult, Probe, RunResult, Server
 
+USUAL = ("llama_cpp", "infinity")
 KEY = "sk-very-secret"
 
 
@@ -44,8 +45,8 @@ class FakeLab:
         self.calls.append(("shell", (name, command)))
         return 7
 
-    def create_host(self, name: str, suite: str, progress: Any) -> None:
-        progress(name, f"no room for {suite}")
+    def create_host(self, name: str, suite: str, progress: Any, engines: tuple[str, ...]) -> None:
+        progress(name, f"no room for {suite} with {', '.join(engines)}")
         msg = f"no room for {name}: free 3 GiB"
         raise LabError(msg)
 
@@ -74,8 +75,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
         (["shell"], 7, ("shell", ("lab1", []))),
         (["shell", "lab2", "--", "ls", "-l"], 7, ("shell", ("lab2", ["ls", "-l"]))),
         (["host", "destroy", "lab2"], 0, ("destroy", "lab2")),
-        (["up", "--no-apply"], 0, ("up", {"hosts": 1, "suite": "bookworm"})),
-        (["up", "--no-apply", "--hosts", "2", "--suite", "trixie"], 0, ("up", {"hosts": 2, "suite": "trixie"})),
+        (["up", "--no-apply"], 0, ("up", {"hosts": 1, "suite": "bookworm", "engines": USUAL})),
+        (
+            ["up", "--no-apply", "--hosts", "2", "--suite", "trixie", "--engines", "vllm,sglang"],
+            0,
+            ("up", {"hosts": 2, "suite": "trixie", "engines": ("vllm", "sglang")}),
+        ),
     ],
 )
 def test_words_become_calls(calls: list[tuple[str, Any]], words: list[str], code: int, call: tuple[str, Any]) -> None:
@@ -85,8 +90,17 @@ def test_words_become_calls(calls: list[tuple[str, Any]], words: list[str], code
 
 @pytest.mark.usefixtures("calls")
 def test_what_the_lab_cannot_do_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["lab", "host", "create", "lab9", "--suite", "trixie"]) == 1
-    assert capsys.readouterr().err == "lab9  no room for trixie\nllmops: no room for lab9: free 3 GiB\n"
+    assert cli.main(["lab", "host", "create", "lab9", "--suite", "trixie", "--engines", "vllm"]) == 1
+    assert capsys.readouterr().err == "lab9  no room for trixie with vllm\nllmops: no room for lab9: free 3 GiB\n"
+
+
+@pytest.mark.parametrize("words", [["up"], ["host", "create", "lab9"]], ids=["up", "create"])
+def test_an_unknown_engine_is_one_line_and_nothing_is_begun(
+    calls: list[tuple[str, Any]], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["lab", *words, "--engines", "gpt"]) == 1
+    assert capsys.readouterr().err.startswith("llmops: the lab has no engine 'gpt': take some of llama_cpp, ")
+    assert calls == []
 
 
 @pytest.mark.usefixtures("calls")
@@ -96,17 +110,17 @@ def test_status_says_what_runs_and_where(capsys: pytest.CaptureFixture[str]) -> 
         "folder   /lab",
         "docker   answers",
         "hub      running",
-        "lab1     running: port 18001 is its 8001",
+        "lab1     running: port 18001 is its 8001; llama_cpp, infinity",
     ]
 
 
 def test_the_lab_takes_what_the_command_hands_it() -> None:
     """The made-up lab above is worth nothing if the real one takes other words."""
     signature = inspect.signature
-    signature(lab.Lab.up).bind(None, hosts=1, suite="bookworm", progress=print)
+    signature(lab.Lab.up).bind(None, hosts=1, suite="bookworm", progress=print, engines=("vllm",))
     signature(lab.Lab.down).bind(None, keep_cache=True, progress=print)
     signature(lab.Lab.shell).bind(None, "lab1", ["ls"])
-    signature(lab.Lab.create_host).bind(None, "lab2", suite="trixie", progress=print)
+    signature(lab.Lab.create_host).bind(None, "lab2", suite="trixie", progress=print, engines=("vllm",))
     signature(lab.Lab.destroy_host).bind(None, "lab2")
     signature(lab.Lab.status).bind(None)
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 RECIPES = [
     images.base("bookworm"), images.base("forky"), images.host("bookworm"), images.host("trixie"), images.LLAMA_CPP,
-    images.TORCH, images.INFINITY, images.MODEL_BUILDER, images.HUB, images.REGISTRY,
+    images.TORCH, images.INFINITY, images.MODEL_BUILDER, images.HUB, images.REGISTRY, images.VLLM, images.SGLANG,
+    images.APHRODITE, images.APHRODITE_UNPATCHED,
 ]  # fmt: skip
 
 
@@ -83,9 +84,46 @@ def test_engine_without_image_is_refused(text: str) -> None:
         images.read_engine_image(text)
 
 
-@pytest.mark.parametrize("engine", sorted(images.ENGINE_RECIPES))
+@pytest.mark.parametrize("engine", sorted(images.FALLBACK_ENGINES))
 def test_the_roles_images_are_those_the_lab_stands_in_for(engine: str) -> None:
     assert images.engine_image(engine).name == images.FALLBACK_ENGINES[engine].name
+
+
+def test_an_image_that_nobody_publishes_has_a_name_in_the_labs_registry() -> None:
+    good, broken = (images.engine_image(engine) for engine in ("aphrodite", "aphrodite-unpatched"))
+    assert good.name == broken.name == "registry.lab:5000/llmops/aphrodite-openai"
+    assert broken.tag == f"{good.tag}-unpatched"
+
+
+@pytest.mark.parametrize(
+    ("words", "engines"),
+    [
+        ("", ("llama_cpp", "infinity")),
+        (" , ", ("llama_cpp", "infinity")),
+        ("vllm", ("vllm",)),
+        ("sglang, vllm,sglang", ("sglang", "vllm")),
+        ("all", ("llama_cpp", "infinity", "vllm", "sglang", "aphrodite")),
+        ("aphrodite-unpatched,all", ("aphrodite-unpatched", "llama_cpp", "infinity", "vllm", "sglang", "aphrodite")),
+    ],
+)
+def test_words_choose_engines(words: str, engines: tuple[str, ...]) -> None:
+    assert images.choose_engines(words) == engines
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(LabError, match=r"no engine 'tgi', 'vlm': take some of llama_cpp, .*aphrodite, .*or all$"):
+        images.choose_engines("vlm,vllm,tgi")
+
+
+def test_layers_come_once_and_after_what_they_are_built_on() -> None:
+    names = [recipe.name for recipe in images.layers([images.APHRODITE, images.SGLANG])]
+    assert names == ["base-bookworm", "torch", "vllm", "aphrodite-unpatched", "aphrodite", "sglang"]
+
+
+def test_what_engines_share_takes_room_once() -> None:
+    alone = images.size_mib(["vllm"]) + images.size_mib(["sglang"])
+    shared = images.base("bookworm").size_mib + images.TORCH.size_mib
+    assert images.size_mib(["vllm", "sglang"]) == alone - shared
 
 
 def test_start_scripts_of_images_are_posix_shell() -> None:

@@ -50,7 +50,7 @@ def _root(tmp_path: Path, listening: int) -> Path:
             repos={"lab/x": RepoFacts("a" * 40, {"x.gguf": FileFacts("b" * 64, 1)})},
             hosts={
                 "lab1": HostFacts("bookworm", listening, {8001: 18001}),
-                "lab2": HostFacts("bookworm", silent, {8001: 18101}),
+                "lab2": HostFacts("bookworm", silent, {8001: 18101}, ("vllm",)),
             },
         )
     )
@@ -76,7 +76,11 @@ def test_only_hosts_that_answer(root: Path, listening: int) -> None:
     answer = ask(root, "--list")
     assert answer["serving"]["hosts"] == ["lab1"]
     variables = answer["_meta"]["hostvars"]["lab1"]
-    assert variables == {"ansible_port": listening, "lab_published_ports": {"8001": 18001}}
+    assert variables == {
+        "ansible_port": listening,
+        "lab_engines": ["llama_cpp", "infinity"],
+        "lab_published_ports": {"8001": 18001},
+    }
     shared = answer["serving"]["vars"]
     assert shared["lab_hub_revisions"] == {"lab/x": "a" * 40}
     assert shared["lab_hub_files"] == {"lab/x": {"x.gguf": "b" * 64}}
@@ -87,6 +91,15 @@ def test_only_hosts_that_answer(root: Path, listening: int) -> None:
 
 def test_named_hosts_are_taken_as_they_are(root: Path) -> None:
     assert ask(root, LLMOPS_LAB_HOSTS="lab2, lab9")["serving"]["hosts"] == ["lab2"]
+
+
+def test_each_host_tells_what_it_was_asked_to_serve_with(root: Path) -> None:
+    assert ask(root, "--host", "lab2", LLMOPS_LAB_HOSTS="lab2")["lab_engines"] == ["vllm"]
+    path = root / "state.json"
+    state = json.loads(path.read_text())
+    del state["hosts"]["lab1"]["engines"]
+    path.write_text(json.dumps(state))
+    assert ask(root, "--host", "lab1")["lab_engines"] == ["llama_cpp", "infinity"]
 
 
 def test_host_variables(root: Path, listening: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import yaml
 
 from llmops_serving.lab import registry
+from llmops_serving.lab.images import EngineImage
 
 
 def test_the_two_listeners_share_one_storage() -> None:
@@ -16,3 +17,8 @@ def test_the_two_listeners_share_one_storage() -> None:
     assert plain["http"]["addr"] == ":5001"
     assert "tls" not in plain["http"]
     assert tls["http"]["tls"] == {"certificate": "/a.crt", "key": "/a.key"}
+
+
+def test_what_only_this_registry_has_is_kept_under_its_path() -> None:
+    assert registry.stored_name(EngineImage("docker.io/vllm/vllm-openai-cpu", "v1")) == "docker.io/vllm/vllm-openai-cpu"
+    assert registry.stored_name(EngineImage("registry.lab:5000/llmops/x", "v1")) == "llmops/x"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import stat
 from pathlib import Path
@@ -17,13 +18,19 @@ FULL = LabState(
     daemon_pid=17,
     registry_push_port=15000,
     repos={"lab/x": RepoFacts("a" * 40, {"x.gguf": FileFacts("b" * 64, 12)})},
-    hosts={"lab1": HostFacts("trixie", 12201, {8001: 18001, 8005: 18005})},
+    hosts={"lab1": HostFacts("trixie", 12201, {8001: 18001, 8005: 18005}, ("vllm", "sglang"))},
 )
 
 
 @pytest.mark.parametrize("state", [LabState(), FULL], ids=["empty", "full"])
 def test_state_survives_json(state: LabState) -> None:
     assert LabState.from_json(state.to_json()) == state
+
+
+def test_a_host_of_before_serves_with_the_usual_engines() -> None:
+    raw = json.loads(FULL.to_json())
+    del raw["hosts"]["lab1"]["engines"]
+    assert LabState.from_json(json.dumps(raw)).hosts["lab1"].engines == ("llama_cpp", "infinity")
 
 
 @pytest.mark.parametrize(
