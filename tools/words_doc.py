@@ -20,7 +20,7 @@ Written by `tools/words_doc.py` out of `roles/*/engine.yml` and `flags.json`. A 
 by its name, never ignored; the cell says what to set instead. What the words mean is in [options.md](options.md).
 """
 # How an engine is told its keys, by what its definition says of them.
-_KEYS = {"env": "environment `{env}`, read from a file by the container's shell", "flag": "file, `{flag}`"}
+_KEYS = {"flag": "file, `{flag}`", "env": "environment `{env}`, read from a file by the container's shell"}
 
 
 def document() -> str:

@@ -31,8 +31,8 @@ if t.TYPE_CHECKING:
 
 # Unit, container and path are named after the server, so only what is safe in all three.
 NAME: t.Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
-# Parts of letters, digits, dots, dashes and underscores, none of which leads upwards.
-_FOLDER: t.Final = re.compile(r"(?!.*(^|/)\.)[\w.-]+(/[\w.-]+)*", re.ASCII)
+# Parts that are harmless in a path and in a mount, none of which leads upwards.
+_FOLDER: t.Final = re.compile(r"(?!.*(^|/)\.)[\w.=~@+:-]+(/[\w.=~@+:-]+)*", re.ASCII)
 # What the module `server` puts in place of them, wherever they stand in the unit.
 _PLACES: t.Final = ("@IMAGE@", "@GENERATION@")
 # What an engine of safetensors needs, unless its definition says otherwise for an option.
@@ -256,7 +256,7 @@ def _name_problems(server: Mapping[str, t.Any], definition: Definition) -> Itera
     elif definition["models"].get("named_by_path") and not _FOLDER.fullmatch(label):
         yield (
             f"served_model_name: {definition['title']} names a model by its folder, which {label!r} cannot be: use "
-            "letters, digits, dots, dashes and underscores, with a slash between parts"
+            "letters, digits and .=~@+:-_, with a slash between parts"
         )
     elif refused:
         yield f"served_model_name: {definition['title']} does not take {refused[0]!r} in a name: choose another"

@@ -51,11 +51,11 @@ class FlagTable:
 
     Attributes:
         flags: By their first long spelling.
-        joins: Whether `--flag=value` is understood, which a value that looks like a flag needs.
+        kind: How the engine parses, `parser.kind` of its definition.
     """
 
     flags: Mapping[str, Flag]
-    joins: bool = True
+    kind: str = "argparse"
     _spellings: dict[str, tuple[Flag, bool]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -114,7 +114,8 @@ class FlagTable:
         strange = [text(item) for item in values if flag.choices and text(item) not in flag.choices]
         if strange and not (flag.value == "optional" and isinstance(value, bool)):
             return f"{flag.name} does not take {strange[0]!r}: choose {listed(flag.choices)}"
-        dashed = [text(item) for item in values if _looks_like_a_flag(text(item))] if self.joins else []
+        # Python's argparse ends a list at such a word, and drops a lone pair of dashes.
+        dashed = [text(item) for item in values if _looks_like_a_flag(text(item))] if self.kind == "argparse" else []
         if dashed and (flag.value == "many" or dashed[0] == "--"):
             return f"{flag.name}: {dashed[0]!r} would be taken for a flag: write it without the dash"
         return None
@@ -140,7 +141,8 @@ class FlagTable:
         return [word for item in values for word in self._one(flag, item)]
 
     def _one(self, flag: Flag, value: str) -> list[str]:
-        return [f"{flag.name}={value}"] if self.joins and _looks_like_a_flag(value) else [flag.name, value]
+        # A parser of llama.cpp's own making takes the next word whatever it looks like, and knows no `=`.
+        return [f"{flag.name}={value}"] if self.kind != "help" and _looks_like_a_flag(value) else [flag.name, value]
 
 
 def read_table(listing: Mapping[str, t.Any], kind: str) -> FlagTable:
@@ -151,8 +153,7 @@ def read_table(listing: Mapping[str, t.Any], kind: str) -> FlagTable:
         kind: How the engine parses, `parser.kind` of its definition.
     """
     flags = {name: Flag(name=name, **_tuples(row)) for name, row in listing["flags"].items()}
-    # A parser of llama.cpp's own making takes the next word whatever it looks like.
-    return FlagTable(flags, joins=kind != "help")
+    return FlagTable(flags, kind)
 
 
 def _tuples(row: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -174,7 +174,7 @@ def server_secrets(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
     if not (keys := server.get("api_key")):
         return {"files": {}, "client_key": None}
     rule = site.engines[server["engine"]]["secrets"]["api_key"]
-    if "env" in rule:
+    if "file" not in rule:
         files = {_ENVIRONMENT: f"{rule['env']}={shlex.quote(keys[0])}\n"}
     elif "key" in rule:
         # JSON is YAML, and quotes whatever a key holds.

@@ -31,7 +31,7 @@ subcommand.subparser_init(program.add_subparsers(dest="subparser"))
 def prepare(words):
     found = program.parse_args(["{command}", *words])
     subcommand.validate(found)
-    found.model = found.model_tag
+    found.model = found.model_tag or found.model
     for name, value in vars(AsyncEngineArgs.from_cli_args(found)).items():
         setattr(found, name, value)
     return found

@@ -62,16 +62,16 @@ def plain(value: Any) -> Any:
 
 def prepared(prepare: Any, words: list[str], line: dict[str, Any]) -> dict[str, Any]:
     """Give what the engine makes of the command line after parsing, of what is asked for."""
-    for name, text in line["files"].items():
-        path = pathlib.Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
     found = prepare(words)
     return {dest: getattr(found, dest) for dest in line["ask"] if hasattr(found, dest)}
 
 
 def understand(namespace: dict[str, Any], kind: str, line: dict[str, Any]) -> dict[str, Any]:
-    """Parse one line."""
+    """Parse one line, with the files in place that it names."""
+    for name, text in line.get("files", {}).items():
+        path = pathlib.Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     parse = {"argparse": parse_argparse, "click": parse_click}[kind]
     problem = "there is nothing to try"
     for words in line["tries"]:

@@ -209,7 +209,7 @@ KEYS = [
         "environment",
         "INFINITY_API_KEY='0p'\"'\"'en'\n",
     ),
-    ({"engine": "vllm", "model": "chat", "api_key": ["0pen"]}, "environment", "VLLM_API_KEY=0pen\n"),
+    ({"engine": "vllm", "model": "chat", "api_key": ["0pen", "b"]}, "vllm.yaml", '{"api-key": ["0pen", "b"]}\n'),
     ({"engine": "sglang", "model": "chat", "api_key": ['0p"en']}, "sglang.yaml", '{"api-key": "0p\\"en"}\n'),
     ({"engine": "tei", "model": "minilm", "api_key": ["0pen"]}, "environment", "API_KEY=0pen\n"),
 ]
