@@ -119,11 +119,16 @@ def answers_curl(asked: Asked) -> None:
 
 def embeds(asked: Asked) -> None:
     """Vectors of one length, near where the meaning is near."""
-    answer = asked.client.embeddings.create(model=asked.model, input=NEAR_AND_FAR)
-    vectors = [entry.embedding for entry in sorted(answer.data, key=lambda entry: entry.index)]
+    vectors = vectors_of(asked)
     assert len({len(vector) for vector in vectors}) == 1
     assert all(math.isfinite(value) for vector in vectors for value in vector)
     assert cosine(vectors[0], vectors[1]) > cosine(vectors[0], vectors[2]) + 0.2
+
+
+def vectors_of(asked: Asked) -> list[list[float]]:
+    """Give the vectors of three sentences, in order."""
+    answer = asked.client.embeddings.create(model=asked.model, input=NEAR_AND_FAR)
+    return [entry.embedding for entry in sorted(answer.data, key=lambda entry: entry.index)]
 
 
 def cosine(left: list[float], right: list[float]) -> float:

@@ -10,12 +10,13 @@ LLMOPS_LAB_HOSTS names the host, lab1 without it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import typing as t
 
 import pytest
 
-from tests.clients.contract import CONTRACT, Asked
+from tests.clients.contract import CONTRACT, Asked, cosine, vectors_of
 from tests.clients.lab_host import LabHost, ServedModel
 
 if t.TYPE_CHECKING:
@@ -25,6 +26,11 @@ if t.TYPE_CHECKING:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each promise to each model that the host serves."""
     models = LabHost(_name()).models()
+    if "pair" in metafunc.fixturenames:
+        # One model as safetensors and as GGUF, where the host serves both.
+        same = [model for model in models if model.model.startswith("minilm")]
+        metafunc.parametrize("pair", itertools.combinations(same, 2), ids=lambda pair: "-".join(x.engine for x in pair))
+        return
     cases = [(model, promise) for model in models for promise in CONTRACT[model.task]]
     assert cases, f"the host {_name()} serves nothing"
     names = [f"{model.server}-{model.engine}-{model.model}-{promise.__name__}" for model, promise in cases]
@@ -53,6 +59,13 @@ def ways(lab_host: LabHost) -> Iterator[Callable[[ServedModel], Asked]]:
             return Asked(roots[model.port], lab_host.key(model.server), model.model)
 
         yield way
+
+
+def test_one_model_has_the_same_vectors_on_every_engine(
+    pair: tuple[ServedModel, ServedModel], ways: Callable[[ServedModel], Asked]
+) -> None:
+    for left, right in zip(*(vectors_of(ways(model)) for model in pair), strict=True):
+        assert cosine(left, right) > 0.99
 
 
 def test_client(model: ServedModel, promise: Callable[[Asked], None], ways: Callable[[ServedModel], Asked]) -> None:
