@@ -29,7 +29,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "pair" in metafunc.fixturenames:
         # One model as safetensors and as GGUF, where the host serves both.
         same = [model for model in models if model.model.startswith("minilm")]
-        metafunc.parametrize("pair", itertools.combinations(same, 2), ids=lambda pair: "-".join(x.engine for x in pair))
+        metafunc.parametrize(
+            "pair", list(itertools.combinations(same, 2)), ids=lambda pair: "-".join(x.engine for x in pair)
+        )
         return
     cases = [(model, promise) for model in models for promise in CONTRACT[model.task]]
     assert cases, f"the host {_name()} serves nothing"
