@@ -19,9 +19,8 @@ def key(host: Host) -> str:
 
 
 def test_the_container_is_closed(host: Host) -> None:
-    inside = host.check_output(
-        f"docker inspect --format '{{{{.HostConfig.ReadonlyRootfs}}}} {{{{.HostConfig.CapDrop}}}} {{{{.Config.User}}}}' llmops-{NAME}"
-    )
+    shown = "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.Config.User}}"
+    inside = host.check_output(f"docker inspect --format '{shown}' llmops-{NAME}")
     assert inside == "true [ALL] 65532:65532"
 
 
