@@ -47,6 +47,7 @@ def render(result: RunResult) -> RenderableType:
         parts.append(server_table(result))
     if result.check and result.changed:
         parts += _would_change(result)
+    parts += _notices(result)
     parts += _failures(result)
     parts.append(summary(result))
     return Group(*parts)
@@ -122,6 +123,11 @@ def _would_change(result: RunResult) -> Iterator[RenderableType]:
         if steps:
             yield Text(f"\n{host.name} would change:", style="bold yellow")
             yield from (Text(f"  {step}") for step in steps)
+
+
+def _notices(result: RunResult) -> Iterator[RenderableType]:
+    for host in result.hosts:
+        yield from (Text(f"\n{host.name} note: {notice}", style="yellow") for notice in host.notices)
 
 
 def _failures(result: RunResult) -> Iterator[RenderableType]:

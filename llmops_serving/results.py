@@ -179,6 +179,7 @@ class HostResult:
         servers: Its servers.
         models: Its models by name.
         problems: What the preflight found wrong, a line each; nothing was changed then.
+        notices: What the user should know although nothing is wrong, a line each.
         error: The task that failed and why, None if none did.
         steps: What ran, in order, without what was skipped.
     """
@@ -190,6 +191,7 @@ class HostResult:
     servers: tuple[Server, ...] = ()
     models: Mapping[str, Model] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     error: str | None = None
     steps: tuple[Step, ...] = ()
 
@@ -264,6 +266,7 @@ class RunResult:
                     ],
                     "models": {name: dict(model.data) for name, model in host.models.items()},
                     "problems": list(host.problems),
+                    "notices": list(host.notices),
                     "error": host.error,
                 }
                 for host in self.hosts
@@ -278,6 +281,7 @@ class _Host:
     servers: dict[str, Server] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     looped: set[str] = field(default_factory=set)
@@ -479,6 +483,7 @@ def _read_preflight(host: _Host, result: Mapping[str, Any], step: Step) -> None:
     for problem in result.get("problems") or []:
         if str(problem) not in host.problems:
             host.problems.append(str(problem))
+    host.notices += [str(notice) for notice in result.get("notices") or []]
 
 
 _READERS = {
@@ -618,6 +623,7 @@ def _finish(name: str, host: _Host, stats: Mapping[str, Any] | None) -> HostResu
         servers=tuple(host.servers.values()),
         models=host.models,
         problems=tuple(host.problems),
+        notices=tuple(host.notices),
         error=error,
         steps=tuple(host.steps),
     )

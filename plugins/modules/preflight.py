@@ -102,6 +102,11 @@ problems:
   returned: always
   type: list
   elements: str
+notices:
+  description: What the user should know although nothing is wrong, as it was given.
+  returned: always
+  type: list
+  elements: str
 host:
   description: The facts of the host, as the module M(llmops.serving.host_info) returns them.
   returned: always
@@ -175,7 +180,7 @@ def main() -> None:
     needs += [DiskNeed(params["model_dir"], name, plan.bytes) for name, plan in plans.items() if plan.bytes]
     problems += [*image_lines, *disk_problems(needs, host["disk"])]
     # A hub that does not answer is the same problem for each of its models.
-    module.exit_json(changed=False, problems=list(dict.fromkeys(problems)), host=host)
+    module.exit_json(changed=False, problems=list(dict.fromkeys(problems)), notices=params["notices"], host=host)
 
 
 if __name__ == "__main__":

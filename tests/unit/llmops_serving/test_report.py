@@ -89,6 +89,15 @@ def test_a_plan_says_what_it_would_do() -> None:
     assert "would change: 1 host" in printed
 
 
+def test_notices_are_shown_though_nothing_is_wrong() -> None:
+    event = {"res": {"problems": [], "notices": ["serving_servers['t'].engine: TGI is in maintenance mode"]}}
+    data = {"host": "lab1", "task": "Look", "task_action": "llmops.serving.preflight", **event}
+    result = parse_events([{"event": "runner_on_ok", "event_data": data}], command="apply")
+    assert result.ok
+    assert result.to_dict()["hosts"][0]["notices"] == event["res"]["notices"]
+    assert "lab1 note: serving_servers['t'].engine: TGI is in maintenance mode" in text(result)
+
+
 def test_a_plan_without_changes_has_nothing_to_do() -> None:
     assert "nothing to do: " in text(run(Server("chat", "lab1", ok=True, action="unchanged"), check=True))
 

@@ -89,7 +89,7 @@ def test_the_json_document_says_what_the_modules_said_and_no_secret() -> None:
         *("version", "command", "ok", "changed", "check", "interrupted", "seconds", "errors", "hosts")
     }
     host = document["hosts"][0]
-    assert set(host) == {"name", "ok", "changed", "unreachable", "servers", "models", "problems", "error"}
+    assert set(host) == {"name", "ok", "changed", "unreachable", "servers", "models", "problems", "notices", "error"}
     assert host["servers"][0]["probes"][0]["checks"] == [{"name": "text", "ok": True, "detail": "7 words"}]
     assert "invocation" not in host["servers"][0]
 
