@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import time
@@ -47,6 +48,11 @@ class ServedModel:
     port: int
 
 
+def chosen_host() -> LabHost:
+    """Give the host that LLMOPS_LAB_HOSTS names, lab1 without it."""
+    return LabHost(os.environ.get("LLMOPS_LAB_HOSTS", "lab1"))
+
+
 class LabHost:
     """One host of the lab, by name."""
 
@@ -60,12 +66,16 @@ class LabHost:
         """Run a command on the host and give what it prints."""
         return subprocess.run([*self._ssh(), command], capture_output=True, text=True, check=True).stdout  # noqa: S603
 
+    def servers(self) -> dict[str, dict[str, t.Any]]:
+        """Give what each server was asked to be, by name, as their own records say."""
+        return {name: record["asked"] for name, record in sorted(json.loads(self.run(_LIST)).items())}
+
     def models(self) -> list[ServedModel]:
-        """List what the host serves, as the servers' own records say."""
+        """List what the host serves."""
         return [
-            ServedModel(name, record["asked"]["engine"], entry["model"], entry["task"], record["asked"]["port"])
-            for name, record in sorted(json.loads(self.run(_LIST)).items())
-            for entry in record["asked"]["gate"]
+            ServedModel(name, asked["engine"], entry["model"], entry["task"], asked["port"])
+            for name, asked in self.servers().items()
+            for entry in asked["gate"]
         ]
 
     def key(self, server: str) -> str:

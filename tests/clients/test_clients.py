@@ -2,22 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every model of a lab host is asked by the clients of the course.
-
-LLMOPS_LAB_HOSTS names the host, lab1 without it.
-"""
+"""Every model of a lab host is asked by the clients of the course."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import typing as t
 
 import pytest
 
 from tests.clients.contract import CONTRACT, Asked, cosine, vectors_of
-from tests.clients.lab_host import LabHost, ServedModel
+from tests.clients.lab_host import ServedModel, chosen_host
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +21,8 @@ if t.TYPE_CHECKING:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each promise to each model that the host serves."""
-    models = LabHost(_name()).models()
+    host = chosen_host()
+    models = host.models()
     if "pair" in metafunc.fixturenames:
         # One model as safetensors and as GGUF, where the host serves both.
         same = [model for model in models if model.model.startswith("minilm")]
@@ -34,24 +31,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
         return
     cases = [(model, promise) for model in models for promise in CONTRACT[model.task]]
-    assert cases, f"the host {_name()} serves nothing"
+    assert cases, f"the host {host.name} serves nothing"
     names = [f"{model.server}-{model.engine}-{model.model}-{promise.__name__}" for model, promise in cases]
     metafunc.parametrize(("model", "promise"), cases, ids=names)
 
 
-def _name() -> str:
-    return os.environ.get("LLMOPS_LAB_HOSTS", "lab1")
-
-
 @pytest.fixture(scope="module")
-def lab_host() -> LabHost:
-    """The host that is asked."""
-    return LabHost(_name())
-
-
-@pytest.fixture(scope="module")
-def ways(lab_host: LabHost) -> Iterator[Callable[[ServedModel], Asked]]:
+def ways() -> Iterator[Callable[[ServedModel], Asked]]:
     """Give the way to a model; a server's tunnel and key are got once."""
+    lab_host = chosen_host()
     with contextlib.ExitStack() as stack:
         roots: dict[int, str] = {}
 

@@ -39,26 +39,10 @@ def test_the_unit_pins_the_image_by_digest(host: Host, name: str) -> None:
     assert "@sha256:" in host.file(f"/etc/systemd/system/llmops-{name}.service").content_string
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_the_container_is_closed(host: Host, name: str) -> None:
-    config = json.loads(host.check_output(f"docker inspect llmops-{name}"))[0]
-    inside = config["HostConfig"]
-    assert inside["ReadonlyRootfs"]
-    assert inside["CapDrop"] == ["ALL"]
-    assert not inside["Privileged"]
-    assert "no-new-privileges" in inside["SecurityOpt"]
-    assert config["Config"]["User"] == "65532:65532"
-    assert not any(mount["RW"] for mount in config["Mounts"] if mount["Type"] == "bind")
-
-
 def test_chat_answers_a_question(host: Host) -> None:
     body = {"model": "tiny-chat", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
     answer = ask(host, "http://127.0.0.1:8001/v1/chat/completions", body | {"temperature": 0}, key(host))
     assert "Paris" in answer["choices"][0]["message"]["content"]
-
-
-def test_chat_wants_its_key(host: Host) -> None:
-    assert "Invalid API Key" in host.check_output("curl -sS http://127.0.0.1:8001/v1/models")
 
 
 def test_embeddings_have_their_dimension(host: Host) -> None:
@@ -76,27 +60,6 @@ def test_sentences_get_their_label(host: Host) -> None:
     body = {"model": "tiny-classify", "input": ["I love this, it is wonderful!"]}
     labels = ask(host, "http://127.0.0.1:8005/v1/classify", body)["data"][0]
     assert max(labels, key=lambda label: label["score"])["label"] == "positive"
-
-
-def test_only_the_server_with_a_key_is_public(host: Host) -> None:
-    assert host.socket("tcp://0.0.0.0:8001").is_listening
-    assert host.socket("tcp://127.0.0.1:8005").is_listening
-    assert not host.socket("tcp://0.0.0.0:8005").is_listening
-
-
-PLACES = [
-    "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
-    "docker inspect llmops-chat",
-    "journalctl --no-pager",
-    "cat /etc/systemd/system/llmops-*.service",
-    "cat /var/lib/llmops/servers/*/*/server.json",
-]
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_the_key_is_nowhere_to_be_seen(host: Host, place: str) -> None:
-    assert len(key(host)) > 10
-    assert key(host) not in host.check_output(place)
 
 
 def test_the_key_lies_in_files_of_their_owner_alone(host: Host) -> None:
