@@ -20,8 +20,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-# The whole way first, for what it breaks the roles' own scenarios tell apart; then those of engines that load long, so that
-# no long one is left alone at the end.
+# The whole way first, for what it breaks the roles' own scenarios tell apart; then those of engines that load long, so
+# that no long one is left alone at the end.
 SCENARIOS = sorted(
     (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")),
     key=lambda name: (
