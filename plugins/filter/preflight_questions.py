@@ -67,6 +67,7 @@ import typing as t
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
 from ansible_collections.llmops.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import (
+    accelerator_problems,
     choice_problems,
     inventory_problems,
     questions,
@@ -97,7 +98,11 @@ def preflight_questions(  # noqa: PLR0913, PLR0917  one for each option of the f
         images=images or {},
         search=search or (),
     )
-    problems = [*inventory_problems(servers, site), *choice_problems(servers, only or [])]
+    problems = [
+        *accelerator_problems(accelerator),
+        *inventory_problems(servers, site),
+        *choice_problems(servers, only or []),
+    ]
     return {"problems": problems, **questions(servers, site)}
 
 

@@ -38,16 +38,30 @@ def inventory_problems(servers: t.Any, site: Site) -> list[str]:
         One line a problem: the variable at fault, what is wrong, what to write instead. No line holds a secret.
     """
     problems = [*_models(site), *_registries(site), *_images(site)]
-    if site.accelerator != "cpu":
-        problems.append(
-            f"serving_accelerator: {site.accelerator} needs the role nvidia_container_toolkit, which this version of "
-            "the collection does not have yet: set serving_accelerator: cpu"
-        )
     if not isinstance(servers, list):
         return [*problems, "serving_servers: must be a list of servers: begin each entry with a dash"]
     for index, server in enumerate(servers):
         problems += [f"{_where(server, index)}{line}" for line in _server_problems(server, site)]
     return [*problems, *_clashes([_filled(server) for server in servers if not list(_types(server))])]
+
+
+def accelerator_problems(accelerator: str) -> list[str]:
+    """List what keeps a host from computing on its accelerator.
+
+    Args:
+        accelerator: The value of `serving_accelerator`.
+
+    Returns:
+        One line a problem.
+    """
+    if accelerator == "cpu":
+        return []
+    return [
+        (
+            f"serving_accelerator: {accelerator} needs the role nvidia_container_toolkit, which this version of the "
+            "collection does not have yet: set serving_accelerator: cpu"
+        )
+    ]
 
 
 def choice_problems(servers: t.Any, only: list[str]) -> list[str]:
