@@ -219,6 +219,8 @@ def _option_problems(name: str, value: t.Any, server: Mapping[str, t.Any], defin
         yield f"options.{name}: this flag belongs to the collection: use {definition['owned'][flag]}"
     elif flag in forced:
         yield f"options.{name}: with api_key it stays {forced[flag]}: {definition['secrets']['api_key']['why']}"
+    elif value is False and found[0].name in table.merged(definition["arguments"]):
+        return  # takes away what the definition passes
     elif problem := table.problem(spelling, value):
         yield f"options.{name}: {problem}"
     elif definition["splits_arguments"] and "\n" in text(value):

@@ -149,6 +149,12 @@ def test_an_option_by_another_spelling_takes_the_place_of_a_default() -> None:
     assert "--no-ui" not in words
 
 
+def test_false_takes_away_what_a_definition_passes() -> None:
+    server = {"engine": "sglang", "model": "chat", "options": {"sleep-on-idle": False}}
+    assert "--sleep-on-idle" in engine_words(server | {"options": {}})
+    assert "--sleep-on-idle" not in engine_words(server)
+
+
 def test_a_chat_template_goes_along_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "own.jinja").write_text("{{ messages }}", encoding="utf-8")
     for engine, flag in (

@@ -273,6 +273,10 @@ def test_each_engine_refuses_what_it_cannot_do(
     assert words in problems[0]
 
 
+def test_what_a_definition_passes_may_be_taken_away() -> None:
+    assert inventory_problems([{"engine": "sglang", **CHAT, "options": {"sleep-on-idle": False}}], site()) == []
+
+
 def test_an_image_for_an_engine_stands_for_its_servers() -> None:
     server = {"engine": "aphrodite", **CHAT}
     images = {"aphrodite": "own.example/aphrodite:1"}
