@@ -202,7 +202,9 @@ class Server:
             self.seconds["gate"] = time.monotonic() - began - self.seconds["wait"]
         except GateError as exc:
             raise _explained(exc, self._log_after(exc, since, asked.get("doctor", [])), asked) from exc
-        log = self.unit.log(since, lines=2000) if asked.get("healthy_but") else []
+        # Of this start alone: what it took the place of may have written just that, a moment ago.
+        invocation = self.unit.state().invocation if asked.get("healthy_but") else ""
+        log = self.unit.log(since, 2000, invocation) if asked.get("healthy_but") else []
         wrong = matched(log, asked.get("healthy_but", []))
         if wrong:
             raise ServerError("log", wrong.cause, wrong.remedy, log[-30:], probes)

@@ -85,17 +85,19 @@ class Unit:
         run(["systemctl", "daemon-reload"])
         run(["systemctl", "reset-failed", self.name], check=False)
 
-    def log(self, since: float, lines: int = 200) -> list[str]:
+    def log(self, since: float, lines: int = 200, invocation: str = "") -> list[str]:
         """Give the unit's last lines in the journal.
 
         Args:
             since: Seconds since the epoch; older lines are left out.
             lines: How many at the most.
+            invocation: Of one start of the unit, to leave out what the program wrote that ran before it.
 
         Returns:
             The lines; in their place why the journal cannot be read, which must not hide why it is read.
         """
-        argv = ["journalctl", "--unit", self.name, "--since", f"@{int(since)}", "--lines", str(lines)]
+        which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else ["--unit", self.name]
+        argv = ["journalctl", *which, "--since", f"@{int(since)}", "--lines", str(lines)]
         try:
             done = run([*argv, "--output", "cat", "--no-pager", "--quiet"], check=False)
         except CommandError as exc:

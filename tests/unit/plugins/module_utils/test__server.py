@@ -222,6 +222,30 @@ def test_a_log_that_says_another_thing_than_health_refuses(world: World, tmp_pat
     assert world.running.startswith("first")
 
 
+def test_the_log_of_what_was_refused_is_not_held_against_the_one_before(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [{"pattern": "no GPU", "cause": "it computes elsewhere", "remedy": "check the GPU"}]
+    server(tmp_path, healthy_but=[{**rules[0], "pattern": "never"}]).apply()
+    state = _unit.Unit.state
+    monkeypatch.setattr(
+        _unit.Unit,
+        "state",
+        lambda self: state(self)._replace(invocation=world.running.split()[0] if world.running else ""),
+    )
+
+    def log(_self: object, _since: float, _lines: int = 200, invocation: str = "") -> list[str]:
+        # Both wrote within the second that the journal is asked for.
+        return [] if invocation == "first" else ["no GPU"]
+
+    monkeypatch.setattr(_unit.Unit, "log", log)
+    first = server(tmp_path, healthy_but=rules)
+    first.apply()
+    with pytest.raises(ServerError) as caught:
+        server(tmp_path, unit="second", healthy_but=rules).apply()
+    assert caught.value.rolled_back
+
+
 def test_files_go_along_and_a_change_of_one_makes_a_new_generation(world: World, tmp_path: Path) -> None:
     server(tmp_path, files={"chat-template.jinja": "a"}).apply()
     assert (tmp_path / "servers/chat/0001/files/chat-template.jinja").read_text(encoding="utf-8") == "a"

@@ -185,3 +185,16 @@ def test_a_text_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "none/file", "x", 0o644)
+
+
+def test_the_log_of_one_start_leaves_out_what_ran_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(argv: list[str], **_: object) -> Completed:
+        asked.append(argv)
+        return Completed(0, "own\n", "")
+
+    monkeypatch.setattr(_unit, "run", run)
+    assert Unit("chat").log(0, 5, "abc") == ["own"]
+    assert "_SYSTEMD_INVOCATION_ID=abc" in asked[0]
+    assert "--unit" not in asked[0]
