@@ -185,6 +185,10 @@ def _value_problems(
     word: str, value: t.Any, rule: Mapping[str, t.Any], definition: Definition, engines: Mapping[str, Definition]
 ) -> Iterator[str]:
     title, dropped = definition["title"], rule.get("dropped", {})
+    if value in ("True", "False"):
+        # What becomes of a truth value where a name is wanted.
+        yield f"{word}: {value.lower()} is no name: write one, or leave the word out"
+        return
     if value in dropped:
         instead = engines[dropped[value]]["title"]
         yield f"{word}: {title} no longer carries {value}: serve such a model with {instead} (engine: {dropped[value]})"
@@ -192,7 +196,7 @@ def _value_problems(
     if isinstance(value, str) and "values" in rule:
         flag = definition["flags"].get(rule["flag"]) if "flag" in rule else Flag("")
         known = [*rule["values"], *flag.choices]
-        if known and value not in known and not rule.get("others"):
+        if known and value not in known:
             yield f"{word}: {title} does not take {value!r}: choose {listed(dict.fromkeys(known))}"
     elif "flag" in rule and "scale" not in rule and (problem := definition["flags"].problem(rule["flag"], value)):
         yield f"{word}: {problem}"

@@ -40,6 +40,8 @@ def inventory_problems(servers: t.Any, site: Site) -> list[str]:
     problems = [*_models(site), *_registries(site), *_images(site)]
     if not isinstance(servers, list):
         return [*problems, "serving_servers: must be a list of servers: begin each entry with a dash"]
+    if not isinstance(site.images, dict):
+        return problems
     for index, server in enumerate(servers):
         problems += [f"{_where(server, index)}{line}" for line in _server_problems(server, site)]
     return [*problems, *_clashes([_filled(server) for server in servers if not list(_types(server))])]
@@ -162,15 +164,20 @@ def _registries(site: Site) -> Iterator[str]:
 
 
 def _images(site: Site) -> Iterator[str]:
+    if not isinstance(site.images, dict):
+        yield "serving_images: must be a dict of image names by engine"
+        return
     for engine, image in site.images.items():
         where = f"serving_images[{engine!r}]"
         if engine not in site.engines:
             yield f"{where}: there is no such engine: choose one of {', '.join(sorted(site.engines))}"
-            continue
-        try:
-            pinned(image)
-        except (ImageError, AttributeError, TypeError) as exc:
-            yield f"{where}: {exc}"
+        elif not isinstance(image, str):
+            yield f"{where}: {image!r} is no image: write its name with a tag or a digest"
+        else:
+            try:
+                pinned(image)
+            except ImageError as exc:
+                yield f"{where}: {exc}"
 
 
 def _clashes(servers: list[dict[str, t.Any]]) -> Iterator[str]:

@@ -161,6 +161,7 @@ REFUSED: list[tuple[str, str, dict[str, t.Any], str]] = [
         {"options": {"max-num-batched-tokens": [1, 2]}},
         "--max-num-batched-tokens takes one value, not a list",
     ),
+    ("vllm", "cuda", {"tools": True}, "tools: true is no name: write one, or leave the word out"),
     ("vllm", "cuda", {"parallel": 0}, "parallel: 0 is too little"),
     # a format that it cannot load, a task that it cannot do
     (
@@ -286,6 +287,7 @@ def test_an_image_for_an_engine_stands_for_its_servers() -> None:
 
 IMAGES = [
     ({"aphrodit": "a/b:1"}, "serving_images['aphrodit']: there is no such engine: choose one of aphrodite"),
+    ({"aphrodite": 5}, "serving_images['aphrodite']: 5 is no image: write its name"),
     ({"aphrodite": "a/b:latest"}, "serving_images['aphrodite']: 'a/b:latest' names no fixed version"),
 ]
 
@@ -296,6 +298,11 @@ def test_an_image_for_an_engine_is_checked_once(images: dict[str, str], words: s
     problems = [line for line in inventory_problems(servers, site(images=images)) if "serving_images" in line]
     assert len(problems) == 1
     assert words in problems[0]
+
+
+def test_images_must_be_a_dict() -> None:
+    problems = inventory_problems([GOOD], site(images="a/b:1"))
+    assert problems == ["serving_images: must be a dict of image names by engine"]
 
 
 def test_asks_for_the_files_that_an_engine_loads() -> None:
