@@ -13,18 +13,27 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.llmops.serving.plugins.module_utils._host_cdi import cdi_facts
 from ansible_collections.llmops.serving.plugins.module_utils._host_docker import docker_facts, find_program
 from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import (
     gpu_facts,
     read_text,
     version_tuple,
 )
+from ansible_collections.llmops.serving.plugins.module_utils._host_held import container_names, held_memory
+from ansible_collections.llmops.serving.plugins.module_utils._host_nvidia import (
+    explain_command,
+    no_explanation,
+    nvidia_facts,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._host_ports import listening_ports
+from ansible_collections.llmops.serving.plugins.module_utils._host_toolkit import toolkit_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import Runner
+    from ansible_collections.llmops.serving.plugins.module_utils._host_nvidia import Explainer
 
 DEFAULT_MODEL_DIR = "/var/lib/llmops/models"
 
@@ -224,7 +233,11 @@ def systemd_facts(root: Path) -> dict[str, Any]:
 
 
 def host_facts(
-    root: str = "/", model_dir: str = DEFAULT_MODEL_DIR, paths: Sequence[str] = (), run: Runner | None = None
+    root: str = "/",
+    model_dir: str = DEFAULT_MODEL_DIR,
+    paths: Sequence[str] = (),
+    run: Runner | None = None,
+    explain: Explainer | None = None,
 ) -> dict[str, Any]:
     """Collect the facts about a host. Changes nothing; a fraction of a second without GPUs.
 
@@ -233,21 +246,29 @@ def host_facts(
         model_dir: The directory of the models, existing or not.
         paths: Further paths whose disk space is of interest.
         run: Runs commands. Default: the machine's own for ``/``, none for another tree.
+        explain: Runs a command that failed again, to hear why. Default: likewise.
 
     Returns:
         hostname, distribution, kernel, architecture, python, cores, memory, disk (keyed by Docker's root directory,
-        model_dir and paths), systemd, docker, git, gpus, ports: see the functions named like them. Plain JSON values.
+        model_dir and paths), systemd, docker, git, gpus, nvidia, toolkit, cdi, held, ports: see the functions named
+        like them. Plain JSON values.
     """
     tree = Path(root)
     if run is None:
         run = run_command if tree == Path("/") else no_command
+    if explain is None:
+        explain = explain_command if tree == Path("/") else no_explanation
     systemd = systemd_facts(tree)
     docker = docker_facts(tree, run, systemd["running"])
     wanted = dict.fromkeys((docker["root_dir"], model_dir, *paths))
+    release = read_text(tree / "proc/sys/kernel/osrelease") or platform.release()
+    smi = find_program(tree, "nvidia-smi")
+    gpus = gpu_facts(tree, run, smi is not None)
+    held = _own_memory(tree, docker, gpus)
     return {
         "hostname": read_text(tree / "proc/sys/kernel/hostname") or platform.node(),
         "distribution": distribution_facts(tree),
-        "kernel": read_text(tree / "proc/sys/kernel/osrelease") or platform.release(),
+        "kernel": release,
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "cores": core_count(tree),
@@ -256,6 +277,21 @@ def host_facts(
         "systemd": systemd,
         "docker": docker,
         "git": find_program(tree, "git") is not None,
-        "gpus": gpu_facts(tree, run, find_program(tree, "nvidia-smi") is not None),
+        "gpus": gpus,
+        "nvidia": nvidia_facts(tree, release, smi, any(gpu["uuid"] for gpu in gpus), explain),
+        "toolkit": toolkit_facts(tree, run),
+        "cdi": cdi_facts(tree),
+        "held": held,
         "ports": listening_ports(tree),
     }
+
+
+def _own_memory(tree: Path, docker: dict[str, Any], gpus: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Tell what our servers hold, and write into each process on a GPU whose it is."""
+    socket = str(tree / docker["socket"].lstrip("/")) if docker["running"] and docker["socket"] else None
+    processes = [dict(process, gpu=gpu["uuid"]) for gpu in gpus for process in gpu["processes"]]
+    held, owners = held_memory(tree, container_names(socket), processes)
+    for gpu in gpus:
+        for process in gpu["processes"]:
+            process["server"] = owners.get(process["pid"])
+    return held

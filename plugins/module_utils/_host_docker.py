@@ -9,6 +9,7 @@ import http.client
 import json
 import re
 import socket
+import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,16 +70,37 @@ def ask_daemon(path: str, question: str, timeout: float = SOCKET_TIMEOUT) -> dic
     Returns:
         The answer, or {} when the daemon does not give one.
     """
+    answer = _ask(path, question, timeout)
+    return answer if isinstance(answer, dict) else {}
+
+
+def list_containers(path: str, label: str, timeout: float = SOCKET_TIMEOUT) -> list[dict[str, Any]]:
+    """List the running containers that have a label.
+
+    Args:
+        path: The Unix socket of the daemon, which must be running.
+        label: The label's name.
+        timeout: Seconds to wait.
+
+    Returns:
+        What the Engine API says of each, [] when the daemon does not answer.
+    """
+    filters = urllib.parse.quote(json.dumps({"label": [label]}))
+    answer = _ask(path, f"/containers/json?filters={filters}", timeout)
+    return [entry for entry in answer if isinstance(entry, dict)] if isinstance(answer, list) else []
+
+
+def _ask(path: str, question: str, timeout: float) -> Any:
     connection = _UnixConnection(path, timeout)
     try:
         connection.request("GET", question)
         response = connection.getresponse()
         answer = json.loads(response.read().decode("utf-8"))
     except (OSError, ValueError, http.client.HTTPException):
-        return {}
+        return None
     finally:
         connection.close()
-    return answer if isinstance(answer, dict) and response.status == http.client.OK else {}
+    return answer if response.status == http.client.OK else None
 
 
 def service_state(run: Runner) -> dict[str, Any]:

@@ -32,6 +32,9 @@ SMI_FIELDS = (
     "mig.mode.current",
     "pci.bus_id",
 )
+APP_FIELDS = ("gpu_uuid", "pid", "process_name", "used_gpu_memory")
+APP_COMMAND = ("nvidia-smi", "--query-compute-apps=" + ",".join(APP_FIELDS), "--format=csv,noheader,nounits")
+LIST_COMMAND = ("nvidia-smi", "-L")
 SMI_COMMAND = ("nvidia-smi", "--query-gpu=" + ",".join(SMI_FIELDS), "--format=csv,noheader,nounits")
 # Without persistence mode the driver initialises every GPU first, which takes seconds on a large machine.
 SMI_TIMEOUT = 5.0
@@ -119,6 +122,49 @@ def parse_smi(text: str) -> list[dict[str, Any]]:
     return gpus
 
 
+def parse_apps(text: str) -> list[dict[str, Any]]:
+    """Parse the answer to APP_COMMAND.
+
+    Args:
+        text: CSV without header and units, one process a line. A process's name may hold commas.
+
+    Returns:
+        One dict per process: gpu (its UUID), pid, name, memory (bytes, None where the driver does not tell).
+    """
+    processes = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) < len(APP_FIELDS) or not cells[1].isdigit():
+            continue
+        name, memory = ", ".join(cells[2:-1]), cells[-1]
+        processes.append({"gpu": cells[0], "pid": int(cells[1]), "name": name, "memory": _mebibytes(memory)})
+    return processes
+
+
+_LISTED_GPU = re.compile(r"^GPU (\d+): .*\(UUID: (\S+?)\)")
+_LISTED_MIG = re.compile(r"^\s+MIG\s+(\S+)\s+Device\s+(\d+):\s+\(UUID:\s*(\S+?)\)")
+
+
+def parse_list(text: str) -> dict[str, list[dict[str, str]]]:
+    """Parse the answer to LIST_COMMAND.
+
+    Args:
+        text: A line for each GPU, and below it one for each of its MIG devices (NVIDIA's MIG User Guide).
+
+    Returns:
+        By the GPU's UUID its MIG devices: index (``0:1``, the GPU's and the device's number), profile, uuid.
+    """
+    found: dict[str, list[dict[str, str]]] = {}
+    number, devices = "", []
+    for line in text.splitlines():
+        gpu, mig = _LISTED_GPU.match(line), _LISTED_MIG.match(line)
+        if gpu:
+            number, devices = gpu.group(1), found.setdefault(gpu.group(2), [])
+        elif mig:
+            devices.append({"index": f"{number}:{mig.group(2)}", "profile": mig.group(1), "uuid": mig.group(3)})
+    return found
+
+
 def _mebibytes(cell: str | None) -> int | None:
     return int(cell) * 1024 * 1024 if cell is not None and cell.isdigit() else None
 
@@ -183,22 +229,37 @@ def gpu_facts(root: Path, run: Runner, has_smi: bool) -> list[dict[str, Any]]:
         has_smi: Whether nvidia-smi is installed.
 
     Returns:
-        One dict per GPU with the keys of pci_gpus and parse_smi. GPUs that only nvidia-smi sees (WSL, a container
-        without sysfs) are in the list too, with ``vendor`` set and ``driver`` None. Values nobody tells are None.
+        One dict per GPU with the keys of pci_gpus and parse_smi, and mig_devices (see parse_list), processes (see
+        parse_apps, without gpu) and lost (on the bus, while nvidia-smi tells of others only). GPUs that only nvidia-smi
+        sees (WSL, a container without sysfs) are in the list too, with ``vendor`` set and ``driver`` None. Values that
+        nobody tells are None.
     """
     loaded = module_version(root)
     seen = parse_smi((run(SMI_COMMAND, SMI_TIMEOUT) if has_smi else None) or "")
+    processes = parse_apps(run(APP_COMMAND, SMI_TIMEOUT) or "") if seen else []
+    parts = parse_list(run(LIST_COMMAND, SMI_TIMEOUT) or "") if any(gpu["mig"] for gpu in seen) else {}
     by_pci = {gpu["pci"]: gpu for gpu in seen if gpu["pci"]}
     gpus: list[dict[str, Any]] = []
     for position, device in enumerate(pci_gpus(root)):
         smi = by_pci.pop(device["pci"], None)
-        gpus.append(_joined(device, smi, position, loaded))
+        gpus.append(dict(_joined(device, smi, position, loaded), lost=_is_lost(device, smi, seen)))
     known = {gpu["pci"] for gpu in gpus}
     for smi in seen:
         if smi["pci"] not in known:
             device = {"pci": smi["pci"], "vendor": NVIDIA_VENDOR, "device": None, "driver": None, "name": None}
-            gpus.append(_joined(device, smi, len(gpus), loaded))
+            gpus.append(dict(_joined(device, smi, len(gpus), loaded), lost=False))
+    for gpu in gpus:
+        own = [process for process in processes if process["gpu"] == gpu["uuid"]]
+        gpu["mig_devices"] = parts.get(gpu["uuid"] or "", [])
+        gpu["processes"] = [{key: process[key] for key in ("pid", "name", "memory")} for process in own]
     return gpus
+
+
+def _is_lost(device: dict[str, Any], smi: dict[str, Any] | None, seen: list[dict[str, Any]]) -> bool:
+    # One that was given to a virtual machine (vfio-pci) or that another driver holds is not missed. An nvidia-smi that
+    # tells no addresses cannot be compared with the bus.
+    told = [gpu for gpu in seen if gpu["pci"]]
+    return smi is None and bool(told) and device["driver"] in ("nvidia", None)
 
 
 def _joined(device: dict[str, Any], smi: dict[str, Any] | None, position: int, loaded: str | None) -> dict[str, Any]:

@@ -97,12 +97,15 @@ class ImageAnswer:
         digest: The digest of what the reference names (of the index for a multi-architecture image), or None.
         size: The sum of the compressed layers for this machine in bytes, or None when unknown.
         problem: One line naming cause and remedy, or None.
+        requires: What the image says about the drivers it runs on (its variable NVIDIA_REQUIRE_CUDA), "" if nothing,
+            it was not asked for, or the image does not let itself be asked.
     """
 
     ok: bool
     digest: str | None = None
     size: int | None = None
     problem: str | None = None
+    requires: str = ""
 
 
 def parse_reference(text: str) -> Reference:
@@ -144,6 +147,7 @@ def check_image(  # noqa: PLR0913  each option is a fact about the network that 
     insecure_registries: Sequence[str] = (),
     architecture: str | None = None,
     certs_d: str = CERTS_D,
+    for_gpus: bool = False,
 ) -> ImageAnswer:
     """Ask the registry whether an image exists and how large it is. Nothing is pulled, nothing is written.
 
@@ -155,6 +159,7 @@ def check_image(  # noqa: PLR0913  each option is a fact about the network that 
             registries always count among them, as for Docker.
         architecture: The machine's architecture; default: this machine's.
         certs_d: Docker's directory of per-registry certificate authorities.
+        for_gpus: Ask for `requires` as well, which takes one more request.
 
     Returns:
         The answer; every failure is in its ``problem``, nothing is raised.
@@ -169,10 +174,11 @@ def check_image(  # noqa: PLR0913  each option is a fact about the network that 
     try:
         body, digest = client.manifest(image.wanted)
         machine = architecture or platform.machine()
-        size = _size(client, body, ARCHITECTURES.get(machine, machine))
+        manifest = _for_machine(client, body, ARCHITECTURES.get(machine, machine))
     except _Problem as problem:
         return ImageAnswer(ok=False, problem=f"image: {reference}: {problem}")
-    return ImageAnswer(ok=True, digest=digest, size=size)
+    requires = _requires(client, manifest) if for_gpus else ""
+    return ImageAnswer(ok=True, digest=digest, size=_size(manifest), requires=requires)
 
 
 def _is_insecure(image: Reference, insecure: Sequence[str]) -> bool:
@@ -249,11 +255,23 @@ class _Client:
             raise _Problem(message)
         return parsed, digest
 
-    def _ask(self, wanted: str) -> tuple[int, dict[str, str], bytes]:
+    def blob(self, digest: str) -> bytes:
+        """Fetch a small blob, such as an image's configuration.
+
+        Args:
+            digest: Its digest.
+
+        Returns:
+            Its bytes; none when the registry does not give them, or others.
+        """
+        status, _headers, body = self._ask(digest, "blobs")
+        return body if status == http.client.OK and digest == f"sha256:{hashlib.sha256(body).hexdigest()}" else b""
+
+    def _ask(self, wanted: str, kind: str = "manifests") -> tuple[int, dict[str, str], bytes]:
         problem: _Problem | None = None
         for scheme in self.schemes:
             request = urllib.request.Request(  # noqa: S310  the scheme comes from the tuple above
-                f"{scheme}://{self.image.api_host}/v2/{self.image.name}/manifests/{wanted}", headers={"Accept": ACCEPT}
+                f"{scheme}://{self.image.api_host}/v2/{self.image.name}/{kind}/{wanted}", headers={"Accept": ACCEPT}
             )
             try:
                 answer = self._send(request, self.image.api_host)
@@ -327,28 +345,41 @@ def _refusal(image: Reference, status: int, wanted: str, body: bytes) -> str:
     )
 
 
-def _size(client: _Client, body: dict[str, Any], architecture: str) -> int | None:
+def _for_machine(client: _Client, body: dict[str, Any], architecture: str) -> dict[str, Any]:
+    """Follow an index to the manifest of an architecture; a manifest leads to itself."""
     manifests = body.get("manifests")
-    if isinstance(manifests, list):
-        platforms = [
-            (entry.get("platform") or {}, entry.get("digest")) for entry in manifests if isinstance(entry, dict)
-        ]
-        for told, digest in platforms:
-            if told.get("os") == "linux" and told.get("architecture") == architecture and isinstance(digest, str):
-                body = client.manifest(digest)[0]
-                break
-        else:
-            offered = sorted({str(told.get("architecture")) for told, _digest in platforms} - {"unknown", "None"})
-            message = (
-                f"exists for {', '.join(offered) or 'no architecture'} only, but this host is {architecture}; set "
-                f"image to one that is built for {architecture}"
-            )
-            raise _Problem(message)
-    layers = body.get("layers")
+    if not isinstance(manifests, list):
+        return body
+    platforms = [(entry.get("platform") or {}, entry.get("digest")) for entry in manifests if isinstance(entry, dict)]
+    for told, digest in platforms:
+        if told.get("os") == "linux" and told.get("architecture") == architecture and isinstance(digest, str):
+            return client.manifest(digest)[0]
+    offered = sorted({str(told.get("architecture")) for told, _digest in platforms} - {"unknown", "None"})
+    message = (
+        f"exists for {', '.join(offered) or 'no architecture'} only, but this host is {architecture}; set "
+        f"image to one that is built for {architecture}"
+    )
+    raise _Problem(message)
+
+
+def _size(manifest: dict[str, Any]) -> int | None:
+    layers = manifest.get("layers")
     if not isinstance(layers, list):
         return None
     sizes = [layer.get("size") for layer in layers if isinstance(layer, dict)]
     return sum(size for size in sizes if isinstance(size, int)) if all(isinstance(s, int) for s in sizes) else None
+
+
+def _requires(client: _Client, manifest: dict[str, Any]) -> str:
+    try:
+        configuration = json.loads(client.blob(manifest["config"]["digest"]).decode("utf-8"))
+        environment = dict(entry.partition("=")[::2] for entry in configuration["config"]["Env"])
+    except (_Problem, ValueError, KeyError, TypeError, AttributeError):
+        # Only a hint is missing then: whoever made the image may have left it out as well.
+        return ""
+    # Whoever switches the check off in the image says that it runs on more drivers than the variable tells.
+    disabled = environment.get("NVIDIA_DISABLE_REQUIRE", "").lower() in ("1", "true")
+    return "" if disabled else environment.get("NVIDIA_REQUIRE_CUDA", "")
 
 
 def _why(error: Exception, host: str, timeout: float) -> str:

@@ -158,7 +158,10 @@ host:
       description: Whether git is installed.
       type: bool
     gpus:
-      description: The NVIDIA GPUs. What nobody tells is null. Memory in bytes.
+      description:
+        - The NVIDIA GPUs, with the processes on them and the MIG devices they are divided into. What nobody tells is null.
+          Memory in bytes.
+        - V(lost) tells that the driver answers for others and not for this one.
       type: list
       elements: dict
       sample:
@@ -174,6 +177,49 @@ host:
           memory_free: 84825604096
           compute_capability: "9.0"
           mig: false
+          mig_devices: []
+          processes:
+            - {pid: 4711, name: python3, memory: 1073741824, server: chat}
+          lost: false
+    nvidia:
+      description:
+        - The driver. V(module) is the version of the loaded kernel module, V(library) that of its library on disk. They
+          differ after an upgrade without a restart.
+        - V(module_installed) tells whether the running kernel has the module on disk, V(smi) whether nvidia-smi is there
+          and answers, its exit status otherwise, and what it says.
+      type: dict
+      sample:
+        module: 550.163.01
+        library: 550.163.01
+        module_installed: true
+        nouveau: false
+        wsl: false
+        smi: {installed: true, works: true, code: 0, message: ""}
+    toolkit:
+      description: The NVIDIA Container Toolkit and its parts.
+      type: dict
+      sample:
+        version: 1.20.0
+        packages: {nvidia-container-toolkit-base: 1.20.0-1}
+        ctk: /usr/bin/nvidia-ctk
+        hook: true
+        refresh: true
+        refresh_enabled: true
+    cdi:
+      description:
+        - The specifications by which Docker gives containers GPUs, the names in them, and names that are in more than one.
+        - V(missing) are device nodes that a specification names and the host lacks.
+      type: dict
+      sample:
+        specs:
+          - {path: /run/cdi/nvidia.yaml, devices: ["0", all], missing: []}
+        devices: ["0", all]
+        twice: []
+    held:
+      description: The memory in bytes that running servers of this collection hold, of the host and by GPU.
+      type: dict
+      sample:
+        chat: {memory: 2147483648, gpus: {GPU-01000100-0000-0000-0000-000000000000: 1073741824}}
     ports:
       description: The listening TCP ports with their owners.
       type: list

@@ -150,7 +150,8 @@ def test_bus_and_nvidia_smi_are_joined_by_address(tmp_path: Path) -> None:
         ("0000:5e:00.0", 0, "GPU-a", "nvidia"),
         ("0000:af:00.0", 2, "GPU-c", None),
     ]
-    assert asked == [(_host_gpu.SMI_COMMAND, _host_gpu.SMI_TIMEOUT)]
+    limit = _host_gpu.SMI_TIMEOUT
+    assert asked == [(_host_gpu.SMI_COMMAND, limit), (_host_gpu.APP_COMMAND, limit)], "MIG is off, so nothing more"
 
 
 SPEC = "---\ncdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices: []\n"

@@ -248,6 +248,45 @@ def test_what_a_registry_may_refuse(registry: Registry, change: dict[str, Any], 
     assert "\n" not in answer.problem
 
 
+def with_environment(registry: Registry, tag: str, *environment: str) -> str:
+    """Hold an image whose configuration has these variables; give its reference."""
+    configuration = json.dumps({"config": {"Env": list(environment)}}).encode()
+    digest = sha256(configuration)
+    registry.contents[f"/v2/org/app/blobs/{digest}"] = configuration
+    body = json.dumps({"config": {"digest": digest}, "layers": [{"size": 5}]}).encode()
+    registry.add("org/app", tag, index(amd64=registry.add("org/app", f"{tag}-amd64", body)))
+    return f"127.0.0.1:{registry.port}/org/app:{tag}"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        (["PATH=/bin", "NVIDIA_REQUIRE_CUDA=cuda>=12.9 brand=tesla,driver>=535"], "cuda>=12.9 brand=tesla,driver>=535"),
+        (["NVIDIA_REQUIRE_CUDA=cuda>=12.9", "NVIDIA_DISABLE_REQUIRE=1"], ""),
+        (["NVIDIA_REQUIRE_CUDA=cuda>=12.9", "NVIDIA_DISABLE_REQUIRE=false"], "cuda>=12.9"),
+        (["PATH=/bin"], ""),
+        ([], ""),
+    ],
+)  # fmt: skip
+def test_what_an_image_says_about_drivers(registry: Registry, environment: list[str], expected: str) -> None:
+    reference = with_environment(registry, "v1", *environment)
+    assert check_image(reference, architecture="x86_64", for_gpus=True).requires == expected
+    before = len(registry.asked)
+    assert check_image(reference, architecture="x86_64").requires == ""
+    assert not [path for path, _headers in registry.asked[before:] if "/blobs/" in path]
+
+
+def test_an_image_that_says_nothing_of_itself_is_good_all_the_same(registry: Registry) -> None:
+    reference = with_environment(registry, "v1", "NVIDIA_REQUIRE_CUDA=cuda>=13.0")
+    place = next(path for path in registry.contents if "/blobs/" in path)
+    for damaged in (b"{}", b"<html>", b""):
+        registry.contents[place] = damaged
+        answer = check_image(reference, architecture="x86_64", for_gpus=True)
+        assert (answer.ok, answer.requires) == (True, "")
+    registry.add("org/app", "v2", manifest(5))
+    assert check_image(f"127.0.0.1:{registry.port}/org/app:v2", for_gpus=True).ok
+
+
 def test_a_manifest_without_sizes(registry: Registry) -> None:
     for number, body in enumerate((b"{}", b'{"layers": [{}]}')):
         registry.add("org/app", f"v{number}", body)

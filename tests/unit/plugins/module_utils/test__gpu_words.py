@@ -1,0 +1,47 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from ansible_collections.llmops.serving.plugins.module_utils._gpu_words import WAYS, gpu_words, is_detached_by_reload
+from ansible_collections.llmops.serving.plugins.plugin_utils._systemd import quote
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_gpus_no_words(way: str) -> None:
+    assert gpu_words(way, []) == []
+
+
+@pytest.mark.parametrize(
+    ("way", "gpus", "expected"),
+    [
+        ("cdi", ["all"], ["--device", "nvidia.com/gpu=all"]),
+        ("cdi", ["0", "GPU-1"], ["--device", "nvidia.com/gpu=0", "--device", "nvidia.com/gpu=GPU-1"]),
+        ("cdi", ["0:1"], ["--device", "nvidia.com/gpu=0:1"]),
+        ("runtime", ["0", "2"], ["--runtime", "nvidia", "--env", "NVIDIA_VISIBLE_DEVICES=0,2"]),
+        ("gpus", ["all"], ["--gpus", "all"]),
+        ("gpus", ["0", "2"], ["--gpus", '"device=0,2"']),
+    ],
+)
+def test_words(way: str, gpus: list[str], expected: list[str]) -> None:
+    words = gpu_words(way, gpus)
+    assert words[: len(expected)] == expected
+    # What makes the image's libraries and nvidia-smi appear, where the specification of CDI does not say it.
+    assert ("NVIDIA_DRIVER_CAPABILITIES=compute,utility" in words) is (way != "cdi")
+
+
+def test_docker_reads_several_devices_as_one_field() -> None:
+    # docker/cli, opts/gpus.go: the value is one line of CSV.
+    assert next(csv.reader([gpu_words("gpus", ["0", "2"])[1]])) == ["device=0,2"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("gpus", [["all"], ["0", "2"]])
+def test_only_the_hook_is_undone_by_a_reload(way: str, gpus: list[str]) -> None:
+    unit = f"ExecStart=/usr/bin/docker run {quote(['--rm', *gpu_words(way, gpus), 'image'])}\n"
+    assert is_detached_by_reload(unit) is (way == "gpus")
