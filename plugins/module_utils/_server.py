@@ -114,7 +114,7 @@ class Server:
         """
         current = self.store.current()
         if current is not None and self.same(current):
-            return self._confirm(current)
+            return self.confirm(current)
         image = self._image(current)
         self._look_for_models()
         if self.asked.get("cache"):
@@ -143,8 +143,18 @@ class Server:
             self.store.remove()
         return there
 
-    def _confirm(self, current: Generation) -> dict[str, t.Any]:
-        """Gate a server that is as asked; start it anew, once, when it is down or does not answer."""
+    def confirm(self, current: Generation) -> dict[str, t.Any]:
+        """Gate a server that is as asked; start it anew, once, when it is down or does not answer.
+
+        Args:
+            current: The generation that serves.
+
+        Returns:
+            As `apply`.
+
+        Raises:
+            ServerError: It does not serve after the start either.
+        """
         if current.asked != self.asked:
             current = current._replace(asked=self.asked)
             self.store.record(current)

@@ -41,6 +41,8 @@ class Unit:
         """Name the unit of a server; `directory` is where its file lies."""
         self.name = f"llmops-{server}.service"
         self.path = (directory or UNIT_DIR) / self.name
+        # Whether systemd was made to read its units anew, which some neighbours do not survive (see _neighbours.py).
+        self.reloaded = False
 
     def read(self) -> str | None:
         """Give the text of the unit's file, or None when there is none."""
@@ -49,7 +51,7 @@ class Unit:
     def write(self, text: str) -> None:
         """Put the file in place in one step, and let systemd read it."""
         write_atomically(self.path, text, 0o644)
-        run(["systemctl", "daemon-reload"])
+        self._reload()
 
     def state(self) -> UnitState:
         """Ask systemd."""
@@ -82,8 +84,12 @@ class Unit:
         run(["systemctl", "disable", "--quiet", self.name], check=False)
         if self.path.exists():
             self.path.unlink()
-        run(["systemctl", "daemon-reload"])
+        self._reload()
         run(["systemctl", "reset-failed", self.name], check=False)
+
+    def _reload(self) -> None:
+        self.reloaded = True
+        run(["systemctl", "daemon-reload"])
 
     def log(self, since: float, lines: int = 200, invocation: str = "") -> list[str]:
         """Give the unit's last lines in the journal.

@@ -197,6 +197,15 @@ seconds:
   description: Seconds spent in C(pull), C(start), C(wait) and C(gate), C(away) while nothing answered, and in C(total).
   returned: always
   type: dict
+neighbours:
+  description:
+    - Servers of the host that got their GPUs in a way which the reload of systemd takes back, each with C(name), C(action)
+      and C(cause). They were asked a real question afterwards, and started anew when they could not answer.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - {name: embed, action: restarted, cause: ""}
 rolled_back:
   description: Whether the previous generation serves again.
   returned: on failure
@@ -231,6 +240,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._command import Com
 from ansible_collections.llmops.serving.plugins.module_utils._gate import server_url
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets
 from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError, server_lock
+from ansible_collections.llmops.serving.plugins.module_utils._neighbours import endangered, look_after
 from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
 
 ASKED = (
@@ -297,13 +307,20 @@ def main() -> None:
         "port": params["port"],
         "url": server_url(params["bind"], params["port"]) + "/v1" if params["port"] else None,
         "models": [model["name"] for model in params["models"]],
+        "neighbours": [],
     }
     # A connection that is lost, or Ctrl-C on the controller, must not end the transaction half-way.
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     try:
         with server_lock(params["name"], wait=not module.check_mode):
-            result.update(act(server, params["state"], module.check_mode, module._diff))
+            neighbours = [] if module.check_mode else endangered(besides=params["name"])
+            try:
+                result.update(act(server, params["state"], module.check_mode, module._diff))
+            finally:
+                # After a failure too: what is put back is a unit that systemd has to read.
+                result["neighbours"] = look_after(neighbours) if server.unit.reloaded else []
+            demand_neighbours(result["neighbours"])
     except ServerError as exc:
         fail(module, server, began, exc, result)
     except LockError as exc:
@@ -313,6 +330,25 @@ def main() -> None:
         fail(module, server, began, ServerError("host", str(exc), remedy), result)
     result["seconds"] = dict(server.seconds, total=time.monotonic() - began)
     module.exit_json(**result)
+
+
+def demand_neighbours(neighbours: list[dict[str, str]]) -> None:
+    """Fail where a neighbour did not survive the reload of systemd that the change needed.
+
+    Args:
+        neighbours: What `look_after` returned.
+
+    Raises:
+        ServerError: One does not serve any more; the server itself does.
+    """
+    for entry in neighbours:
+        if entry["action"] == "failed":
+            raise ServerError(
+                "neighbour {}".format(entry["name"]),
+                "it lost its GPUs when systemd read the changed unit, and does not serve after a new start: "
+                + entry["cause"],
+                "set serving_gpu_way to cdi, which such a reload does not touch, and run again",
+            )
 
 
 def fail(
@@ -329,7 +365,7 @@ def fail(
         "rolled_back": error.rolled_back,
         "seconds": dict(server.seconds, total=time.monotonic() - began),
     }
-    module.fail_json(msg=str(error), **words, **result)
+    module.fail_json(msg=str(error), **{**result, **words})
 
 
 def act(server: Server, state: str, check_mode: bool, diff: bool) -> dict[str, t.Any]:
