@@ -8,12 +8,18 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections import Counter
 
 _INSTALL = (
     "set nvidia_driver_enabled: true to let the role nvidia_driver install a driver, or install the vendor's by hand"
 )
+# What nvidia-smi exits with is a nvmlReturn_t of nvml.h: LIBRARY_NOT_FOUND and LIB_RM_VERSION_MISMATCH.
+_NO_LIBRARY, _MISMATCH = 12, 18
+# A specification may call its devices something else ("gpu0" of `nvidia-ctk cdi generate
+# --device-name-strategy=type-index`), and then says nothing that the facts could deny.
+_NUMBERED = re.compile(r"\d+(?::\d+)?$|GPU-|MIG-")
 
 
 def gpu_health(host: dict[str, t.Any], driver_follows: bool = False) -> t.Iterator[str]:
@@ -33,9 +39,10 @@ def gpu_health(host: dict[str, t.Any], driver_follows: bool = False) -> t.Iterat
             "give the machine its GPU (passthrough of a virtual machine)"
         )
         return
-    if driver := _driver_problem(host):
+    lost = [gpu for gpu in gpus if gpu["lost"]]
+    if not nvidia["smi"]["works"] and not lost:
         if not driver_follows:
-            yield f"GPU: {driver}"
+            yield f"GPU: {next(_driver_problems(host))}"
         return
     if _differ(nvidia["module"], nvidia["library"]):
         yield (
@@ -43,19 +50,26 @@ def gpu_health(host: dict[str, t.Any], driver_follows: bool = False) -> t.Iterat
             "unattended upgrade: what runs goes on, and nothing new starts on a GPU: restart the host, and set "
             "nvidia_driver_hold: true to be spared this"
         )
-    lost = [gpu for gpu in gpus if gpu["lost"]]
     for gpu in lost:
         yield (
             f"GPU {gpu['index']} ({gpu['pci']}): the driver has lost it: restart the host, and look for Xid in dmesg "
             "if that does not bring it back"
         )
     if not lost:  # a specification that names it is then right
+        yield from _undivided(gpus)
         yield from cdi_problems(host)
 
 
-def _driver_problem(host: dict[str, t.Any]) -> str:
-    """Say why no GPU answers, "" where one does."""
-    return "" if host["nvidia"]["smi"]["works"] else next(_driver_problems(host))
+def _undivided(gpus: t.Sequence[dict[str, t.Any]]) -> t.Iterator[str]:
+    """Say that nothing can run on any GPU, because MIG wants them divided and they are not."""
+    able = [gpu for gpu in gpus if gpu["uuid"]]
+    if able and all(gpu["mig"] and not gpu["mig_devices"] for gpu in able):
+        # NVIDIA's MIG User Guide, Creating GPU Instances: MIG stays on over a restart, and the devices go.
+        yield (
+            f"GPU {able[0]['index']}: MIG is on and there are no MIG devices, so nothing runs on it: make some, for "
+            f"example by `nvidia-smi mig -i {able[0]['index']} -cgi 0 -C` (they go at each restart of the host), or "
+            f"switch MIG off by `nvidia-smi -i {able[0]['index']} -mig 0`"
+        )
 
 
 def _driver_problems(host: dict[str, t.Any]) -> t.Iterator[str]:
@@ -63,10 +77,22 @@ def _driver_problems(host: dict[str, t.Any]) -> t.Iterator[str]:
     nvidia, gpus = host["nvidia"], host["gpus"]
     smi = nvidia["smi"]
     taken = sorted({gpu["driver"] for gpu in gpus if gpu["driver"] not in (None, "nvidia")})
-    if _differ(nvidia["module"], nvidia["library"]):
+    if nvidia["wsl"]:
+        said = f"nvidia-smi says: {smi['message']}" if smi["message"] else "there is no nvidia-smi"
         yield (
-            f"the driver's module is {nvidia['module']} and its library {nvidia['library']}, as after an unattended "
+            f"this is a Linux inside Windows (WSL), whose driver does not answer ({said}): install NVIDIA's driver in "
+            "Windows, and run `wsl --shutdown` there"
+        )
+    if _differ(nvidia["module"], nvidia["library"]) or (smi["code"] == _MISMATCH and nvidia["module"]):
+        other = nvidia["library"] if _differ(nvidia["module"], nvidia["library"]) else "of another version"
+        yield (
+            f"the driver's module is {nvidia['module']} and its library {other}, as after an unattended "
             "upgrade, so nothing starts on a GPU any more: restart the host, and set nvidia_driver_hold: true"
+        )
+    if "nouveau" in taken and nvidia["module_installed"]:
+        yield (
+            "the kernel's own driver nouveau holds it, although NVIDIA's is installed: restart the host, and if it "
+            "stays so, set nvidia_driver_enabled: true to let the role nvidia_driver put nouveau aside"
         )
     if "nouveau" in taken:
         yield f"the kernel's own driver nouveau holds it: {_INSTALL}; both put nouveau aside, and the host restarts"
@@ -77,6 +103,8 @@ def _driver_problems(host: dict[str, t.Any]) -> t.Iterator[str]:
             "its driver is installed and not loaded: restart the host; if it stays so, `modprobe nvidia` says why "
             "(Secure Boot refuses modules whose key is not enrolled, see mokutil)"
         )
+    if smi["code"] == _NO_LIBRARY and nvidia["library"] is None:
+        yield f"nvidia-smi is there without the driver's library (libnvidia-ml.so): {_INSTALL}"
     if nvidia["module"] is None and smi["installed"]:
         yield (
             "its driver has no module for the running kernel: restart the host into the kernel that it was built for, "
@@ -104,19 +132,37 @@ def cdi_problems(host: dict[str, t.Any]) -> t.Iterator[str]:
     cdi, known = host["cdi"], _known(host)
     foreign = [spec for spec in cdi["specs"] if not _is_toolkits(spec["path"], host)]
     for spec in foreign:
-        gone = sorted(set(spec["devices"]) - known)
+        gone = sorted(name for name in set(spec["devices"]) - known if _NUMBERED.match(name))
         if spec["missing"] or gone:
             what = ", ".join([*spec["missing"], *(f"nvidia.com/gpu={name}" for name in gone)])
             yield (
                 f"GPU: the CDI specification {spec['path']} names {what}, which the host does not have: remove that "
                 "file"
             )
-    if cdi["twice"] and foreign:
-        paths = " and ".join(spec["path"] for spec in cdi["specs"])
-        yield (
-            f"GPU: nvidia.com/gpu={cdi['twice'][0]} is in two CDI specifications ({paths}), and Docker refuses such "
-            f"devices: remove {foreign[0]['path']}"
-        )
+    yield from _refused(host, foreign)
+
+
+def _refused(host: dict[str, t.Any], foreign: t.Sequence[dict[str, t.Any]]) -> t.Iterator[str]:
+    """Find names in two files of one directory, which Docker refuses. Of two directories, /run wins over /etc."""
+    # Cache.refresh in pkg/cdi/cache.go of container-device-interface: specifications conflict if they are of equal
+    # priority, and that is their directory's.
+    cdi = host["cdi"]
+    for name in cdi["twice"]:
+        places = [_place(spec) for spec in cdi["specs"] if name in spec["devices"]]
+        both = [spec for spec in cdi["specs"] if name in spec["devices"] and places.count(_place(spec)) > 1]
+        extra = [spec for spec in both if spec in foreign]
+        if extra:
+            paths = " and ".join(spec["path"] for spec in both)
+            yield (
+                f"GPU: nvidia.com/gpu={name} is in two CDI specifications ({paths}), and Docker refuses such devices: "
+                f"remove {extra[0]['path']}"
+            )
+            return  # one is enough to find the files by
+
+
+def _place(spec: dict[str, t.Any]) -> str:
+    directory = str(spec["path"]).rpartition("/")[0]
+    return directory[len("/var") :] if directory == "/var/run/cdi" else directory
 
 
 def _is_toolkits(path: str, host: dict[str, t.Any]) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -16,26 +17,28 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.llmops.serving.plugins.module_utils._host_cdi import cdi_facts
 from ansible_collections.llmops.serving.plugins.module_utils._host_docker import docker_facts, find_program
 from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import (
+    SMI_COMMAND,
+    SMI_TIMEOUT,
+    Answer,
     gpu_facts,
     read_text,
     version_tuple,
 )
 from ansible_collections.llmops.serving.plugins.module_utils._host_held import container_names, held_memory
-from ansible_collections.llmops.serving.plugins.module_utils._host_nvidia import (
-    explain_command,
-    no_explanation,
-    nvidia_facts,
-)
+from ansible_collections.llmops.serving.plugins.module_utils._host_nvidia import nvidia_facts
 from ansible_collections.llmops.serving.plugins.module_utils._host_ports import listening_ports
 from ansible_collections.llmops.serving.plugins.module_utils._host_toolkit import toolkit_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import Runner
-    from ansible_collections.llmops.serving.plugins.module_utils._host_nvidia import Explainer
+    from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import Asker, Runner
 
 DEFAULT_MODEL_DIR = "/var/lib/llmops/models"
+# The PATH of a connection may lack the usual places; the last one is where WSL puts nvidia-smi.
+FURTHER_PATH = ":/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/wsl/lib"
+# How long a killed command may take to go. One that hangs inside of a broken driver never does.
+_GONE = 1.0
 
 # Distribution id -> (family, oldest supported version). A release without a number (Debian testing) counts as newest.
 SUPPORTED: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -51,6 +54,38 @@ SUPPORTED: dict[str, tuple[str, tuple[int, ...]]] = {
 FAMILIES = {"debian": "debian", "ubuntu": "debian", "rhel": "redhat", "fedora": "redhat", "centos": "redhat"}
 
 
+def ask_command(argv: Sequence[str], timeout: float) -> Answer:
+    """Run a command that only looks, and hear it even if it fails.
+
+    Args:
+        argv: The command; a bare name is looked for in the usual places too.
+        timeout: Seconds after which it is killed.
+
+    Returns:
+        What it said.
+    """
+    environment = dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + FURTHER_PATH)
+    try:
+        process = subprocess.Popen(  # noqa: S603  argv comes from the tables in these files, never from outside
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        )
+    except OSError as error:
+        return Answer(None, "", str(error))
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        # subprocess.run would wait for the end without a limit here.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_GONE)
+        return Answer(None, "", f"no answer within {timeout:g} s")
+    return Answer(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
 def run_command(argv: Sequence[str], timeout: float) -> str | None:
     """Run a command that only looks.
 
@@ -61,25 +96,18 @@ def run_command(argv: Sequence[str], timeout: float) -> str | None:
     Returns:
         Its standard output, or None when it is missing, late or fails.
     """
-    environment = dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin")
-    try:
-        done = subprocess.run(  # noqa: S603  argv comes from the tables in these files, never from outside
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=timeout,
-            env=environment,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode("utf-8", "replace")
+    answer = ask_command(argv, timeout)
+    return answer.out if answer.code == 0 else None
 
 
 def no_command(argv: Sequence[str], timeout: float) -> str | None:  # noqa: ARG001  the signature of a Runner
     """Run nothing: the Runner for a file tree that is not this machine's."""
     return None
+
+
+def no_answer(argv: Sequence[str], timeout: float) -> Answer:  # noqa: ARG001  the signature of an Asker
+    """Run nothing: the Asker for a file tree that is not this machine's."""
+    return Answer(None, "")
 
 
 def parse_os_release(text: str) -> dict[str, str]:
@@ -237,7 +265,7 @@ def host_facts(
     model_dir: str = DEFAULT_MODEL_DIR,
     paths: Sequence[str] = (),
     run: Runner | None = None,
-    explain: Explainer | None = None,
+    ask: Asker | None = None,
 ) -> dict[str, Any]:
     """Collect the facts about a host. Changes nothing; a fraction of a second without GPUs.
 
@@ -246,7 +274,7 @@ def host_facts(
         model_dir: The directory of the models, existing or not.
         paths: Further paths whose disk space is of interest.
         run: Runs commands. Default: the machine's own for ``/``, none for another tree.
-        explain: Runs a command that failed again, to hear why. Default: likewise.
+        ask: Runs nvidia-smi. Default: likewise.
 
     Returns:
         hostname, distribution, kernel, architecture, python, cores, memory, disk (keyed by Docker's root directory,
@@ -256,14 +284,14 @@ def host_facts(
     tree = Path(root)
     if run is None:
         run = run_command if tree == Path("/") else no_command
-    if explain is None:
-        explain = explain_command if tree == Path("/") else no_explanation
+    if ask is None:
+        ask = ask_command if tree == Path("/") else no_answer
     systemd = systemd_facts(tree)
     docker = docker_facts(tree, run, systemd["running"])
     wanted = dict.fromkeys((docker["root_dir"], model_dir, *paths))
     release = read_text(tree / "proc/sys/kernel/osrelease") or platform.release()
-    smi = find_program(tree, "nvidia-smi")
-    gpus = gpu_facts(tree, run, smi is not None)
+    answer = ask(SMI_COMMAND, SMI_TIMEOUT) if _has_smi(tree) else None
+    gpus = gpu_facts(tree, answer, ask)
     held = _own_memory(tree, docker, gpus)
     return {
         "hostname": read_text(tree / "proc/sys/kernel/hostname") or platform.node(),
@@ -278,12 +306,16 @@ def host_facts(
         "docker": docker,
         "git": find_program(tree, "git") is not None,
         "gpus": gpus,
-        "nvidia": nvidia_facts(tree, release, smi, any(gpu["uuid"] for gpu in gpus), explain),
+        "nvidia": nvidia_facts(tree, release, gpus, answer),
         "toolkit": toolkit_facts(tree, run),
         "cdi": cdi_facts(tree),
         "held": held,
         "ports": listening_ports(tree),
     }
+
+
+def _has_smi(tree: Path) -> bool:
+    return find_program(tree, "nvidia-smi") is not None or (tree / "usr/lib/wsl/lib/nvidia-smi").exists()
 
 
 def _own_memory(tree: Path, docker: dict[str, Any], gpus: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

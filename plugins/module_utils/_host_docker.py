@@ -13,10 +13,8 @@ import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import (
-    docker_gpu_ways,
-    read_text,
-)
+from ansible_collections.llmops.serving.plugins.module_utils._host_cdi import cdi_facts
+from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import read_text, version_tuple
 
 if TYPE_CHECKING:
     from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import Runner
@@ -28,6 +26,8 @@ SYSTEMCTL_TIMEOUT = 3.0
 SOCKET_TIMEOUT = 2.0
 # dpkg keeps one list of files per package; its presence answers "from which package" without starting dpkg.
 PACKAGES = ("docker-ce", "docker.io", "moby-engine")
+# Docker Engine 28.2 release notes: CDI is on unless features.cdi says otherwise.
+CDI_BY_DEFAULT = (28, 2)
 
 
 def find_program(root: Path, name: str) -> str | None:
@@ -183,6 +183,47 @@ def docker_facts(root: Path, run: Runner, systemd: bool) -> dict[str, Any]:
         "ways": docker_gpu_ways(root, number, daemon_json),
         "daemon_json": daemon_json,
     }
+
+
+def docker_gpu_ways(root: Path, docker_version: str | None, daemon_json: str | None) -> list[str]:
+    """List the ways in which Docker on this host can hand a GPU to a container, best first.
+
+    Args:
+        root: The root of the file tree to look at.
+        docker_version: The version of the Docker daemon.
+        daemon_json: The text of daemon.json, None without one.
+
+    Returns:
+        Any of ``cdi`` (a CDI specification for nvidia.com/gpu, and Docker >= 28.2 or ``features.cdi``), ``runtime``
+        (``runtimes.nvidia`` in daemon.json, and the program that it names) and ``gpus`` (the toolkit's hook for
+        ``--gpus`` is installed).
+    """
+    try:
+        options = json.loads(daemon_json or "{}")
+    except ValueError:
+        options = {}
+    if not isinstance(options, dict):
+        options = {}
+    features = options.get("features")
+    runtimes = options.get("runtimes")
+    asked = features.get("cdi") if isinstance(features, dict) else None
+    ways: list[str] = []
+    enabled = asked if isinstance(asked, bool) else version_tuple(docker_version) >= CDI_BY_DEFAULT
+    if enabled and cdi_facts(root)["specs"]:
+        ways.append("cdi")
+    if isinstance(runtimes, dict) and "nvidia" in runtimes and _has_runtime(root, runtimes["nvidia"]):
+        ways.append("runtime")
+    if find_program(root, "nvidia-container-runtime-hook"):
+        ways.append("gpus")
+    return ways
+
+
+def _has_runtime(root: Path, runtime: Any) -> bool:
+    path = runtime.get("path") if isinstance(runtime, dict) else None
+    if not isinstance(path, str) or not path:
+        return True  # a runtime of containerd, named by its type: where its program lies cannot be seen
+    # Docker looks for a bare name in its PATH.
+    return (root / path[1:]).exists() if path.startswith("/") else find_program(root, path) is not None
 
 
 def read_raw(path: Path) -> str | None:

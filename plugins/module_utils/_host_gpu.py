@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +15,23 @@ if TYPE_CHECKING:
     # A runner takes argv and a time limit in seconds; it gives stdout, or None when the command is missing, late or
     # fails.
     Runner = Callable[[Sequence[str], float], "str | None"]
+    # An asker takes the same, and gives what the command said even if it failed.
+    Asker = Callable[[Sequence[str], float], "Answer"]
+
+
+class Answer(NamedTuple):
+    """What a command said.
+
+    Attributes:
+        code: Its exit status, None when it did not run or did not end.
+        out: Its standard output.
+        err: Its standard error, or why it did not run or end.
+    """
+
+    code: int | None
+    out: str
+    err: str = ""
+
 
 NVIDIA_VENDOR = "0x10de"
 # PCI class 03xx is a display controller: 0300 VGA, 0302 3D. NVSwitch (0680) and NVIDIA NICs (0200, 0207) are not.
@@ -36,13 +52,11 @@ APP_FIELDS = ("gpu_uuid", "pid", "process_name", "used_gpu_memory")
 APP_COMMAND = ("nvidia-smi", "--query-compute-apps=" + ",".join(APP_FIELDS), "--format=csv,noheader,nounits")
 LIST_COMMAND = ("nvidia-smi", "-L")
 SMI_COMMAND = ("nvidia-smi", "--query-gpu=" + ",".join(SMI_FIELDS), "--format=csv,noheader,nounits")
-# Without persistence mode the driver initialises every GPU first, which takes seconds on a large machine.
-SMI_TIMEOUT = 5.0
+# Without persistence mode the driver initialises every GPU first, 1 to 3 s for each (NVIDIA's "Driver Persistence",
+# Overview), and a machine has eight. Only a driver that hangs is waited for so long.
+SMI_TIMEOUT = 30.0
 # Versions of libnvidia-ml and of GPUs differ in how they say "no such value".
 UNKNOWN = frozenset({"", "[n/a]", "n/a", "[not supported]", "[unknown error]", "[insufficient permissions]"})
-
-CDI_DIRECTORIES = ("etc/cdi", "run/cdi", "var/run/cdi")
-CDI_BY_DEFAULT = (28, 2)
 
 
 def read_text(path: Path) -> str | None:
@@ -165,6 +179,32 @@ def parse_list(text: str) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+# "GPU0000:3B:00.0: GPU is lost. …", "GPU 0000:02:00.0: Unknown Error", "GPU3: 0000:5F:00.0: Unknown Error" and "GPU2:
+# Unknown Error" are all in reports of users. One that this user may not touch is not lost.
+_LOST = re.compile(
+    r"Unable to determine the device handle for gpu ?"
+    r"(?:(?:(?P<index>\d+): )?(?P<pci>[0-9a-f]+:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])|(?P<only>\d+)): "
+    r"(?!Insufficient Permissions)",
+    re.IGNORECASE,
+)
+
+
+def parse_lost(text: str) -> tuple[set[str], set[int]]:
+    """Find the GPUs that nvidia-smi says it cannot reach; it may fail because of them, or go on to the others.
+
+    Args:
+        text: Everything it printed.
+
+    Returns:
+        The PCI addresses of these GPUs as far as it names them, and the indices of those that it names otherwise.
+    """
+    told = list(_LOST.finditer(text))
+    return (
+        {normal_pci(match.group("pci")) for match in told if match.group("pci")},
+        {int(match.group("only")) for match in told if match.group("only")},
+    )
+
+
 def _mebibytes(cell: str | None) -> int | None:
     return int(cell) * 1024 * 1024 if cell is not None and cell.isdigit() else None
 
@@ -220,52 +260,71 @@ def pci_gpus(root: Path) -> list[dict[str, Any]]:
     return found
 
 
-def gpu_facts(root: Path, run: Runner, has_smi: bool) -> list[dict[str, Any]]:
+def gpu_facts(root: Path, answer: Answer | None, ask: Asker) -> list[dict[str, Any]]:
     """Join what the PCI bus and nvidia-smi say about each GPU.
 
     Args:
         root: The root of the file tree to look at.
-        run: Runs nvidia-smi.
-        has_smi: Whether nvidia-smi is installed.
+        answer: The answer to SMI_COMMAND, None where nvidia-smi is not installed.
+        ask: Runs nvidia-smi again: for the processes once a GPU has answered, for MIG devices where a GPU has MIG on.
 
     Returns:
         One dict per GPU with the keys of pci_gpus and parse_smi, and mig_devices (see parse_list), processes (see
-        parse_apps, without gpu) and lost (on the bus, while nvidia-smi tells of others only). GPUs that only nvidia-smi
-        sees (WSL, a container without sysfs) are in the list too, with ``vendor`` set and ``driver`` None. Values that
-        nobody tells are None.
+        parse_apps, without gpu) and lost (nvidia-smi names it as lost, or tells of others only although its driver
+        holds this one too). GPUs that only nvidia-smi sees (WSL, a container without sysfs) are in the list too, with
+        ``vendor`` set and ``driver`` None. Values that nobody tells are None.
     """
     loaded = module_version(root)
-    seen = parse_smi((run(SMI_COMMAND, SMI_TIMEOUT) if has_smi else None) or "")
-    processes = parse_apps(run(APP_COMMAND, SMI_TIMEOUT) or "") if seen else []
-    parts = parse_list(run(LIST_COMMAND, SMI_TIMEOUT) or "") if any(gpu["mig"] for gpu in seen) else {}
+    seen = parse_smi(answer.out) if answer else []
+    lost = parse_lost(answer.out + "\n" + answer.err) if answer else (set(), set())
+    processes = parse_apps(ask(APP_COMMAND, SMI_TIMEOUT).out) if seen else []
+    parts = parse_list(ask(LIST_COMMAND, SMI_TIMEOUT).out) if any(gpu["mig"] for gpu in seen) else {}
     by_pci = {gpu["pci"]: gpu for gpu in seen if gpu["pci"]}
+    taken = {gpu["index"] for gpu in seen}
     gpus: list[dict[str, Any]] = []
     for position, device in enumerate(pci_gpus(root)):
-        smi = by_pci.pop(device["pci"], None)
-        gpus.append(dict(_joined(device, smi, position, loaded), lost=_is_lost(device, smi, seen)))
+        smi = by_pci.get(device["pci"])
+        index = smi["index"] if smi else _free_index(position, taken)
+        gone = smi is None and _is_lost(device, index, lost, bool(by_pci))
+        gpus.append(dict(_joined(device, smi, index, loaded), lost=gone))
     known = {gpu["pci"] for gpu in gpus}
     for smi in seen:
         if smi["pci"] not in known:
             device = {"pci": smi["pci"], "vendor": NVIDIA_VENDOR, "device": None, "driver": None, "name": None}
-            gpus.append(dict(_joined(device, smi, len(gpus), loaded), lost=False))
+            gpus.append(dict(_joined(device, smi, smi["index"], loaded), lost=False))
     for gpu in gpus:
-        own = [process for process in processes if process["gpu"] == gpu["uuid"]]
         gpu["mig_devices"] = parts.get(gpu["uuid"] or "", [])
-        gpu["processes"] = [{key: process[key] for key in ("pid", "name", "memory")} for process in own]
+        # A process in a MIG device may be told under the device's own UUID.
+        own = {gpu["uuid"], *(part["uuid"] for part in gpu["mig_devices"])}
+        gpu["processes"] = [
+            {key: process[key] for key in ("pid", "name", "memory")} for process in processes if process["gpu"] in own
+        ]
     return gpus
 
 
-def _is_lost(device: dict[str, Any], smi: dict[str, Any] | None, seen: list[dict[str, Any]]) -> bool:
-    # One that was given to a virtual machine (vfio-pci) or that another driver holds is not missed. An nvidia-smi that
-    # tells no addresses cannot be compared with the bus.
-    told = [gpu for gpu in seen if gpu["pci"]]
-    return smi is None and bool(told) and device["driver"] in ("nvidia", None)
+def _free_index(position: int, taken: set[int]) -> int:
+    # The driver numbers its GPUs in the order of the bus, and leaves those out that it does not hold. An index must not
+    # stand for two GPUs.
+    index = position
+    while index in taken:
+        index += 1
+    taken.add(index)
+    return index
 
 
-def _joined(device: dict[str, Any], smi: dict[str, Any] | None, position: int, loaded: str | None) -> dict[str, Any]:
+def _is_lost(device: dict[str, Any], index: int, lost: tuple[set[str], set[int]], compared: bool) -> bool:
+    addresses, indices = lost
+    if device["pci"] in addresses or index in indices:
+        return True
+    # One that belongs to a virtual machine (vfio-pci), or that is too old for this driver and so held by none, is not
+    # missed. An nvidia-smi that tells no addresses cannot be compared with the bus.
+    return compared and device["driver"] == "nvidia"
+
+
+def _joined(device: dict[str, Any], smi: dict[str, Any] | None, index: int, loaded: str | None) -> dict[str, Any]:
     smi = smi or {}
     return {
-        "index": smi.get("index", position),
+        "index": index,
         "pci": device["pci"],
         "vendor": device["vendor"],
         "device": device["device"],
@@ -278,45 +337,3 @@ def _joined(device: dict[str, Any], smi: dict[str, Any] | None, position: int, l
         "compute_capability": smi.get("compute_capability"),
         "mig": smi.get("mig"),
     }
-
-
-def docker_gpu_ways(root: Path, docker_version: str | None, daemon_json: str | None) -> list[str]:
-    """List the ways in which Docker on this host can hand a GPU to a container, best first.
-
-    Args:
-        root: The root of the file tree to look at.
-        docker_version: The version of the Docker daemon.
-        daemon_json: The text of daemon.json, None without one.
-
-    Returns:
-        Any of ``cdi`` (a CDI specification for nvidia.com/gpu, and Docker >= 28.2 or ``features.cdi``), ``runtime``
-        (``runtimes.nvidia`` in daemon.json) and ``gpus`` (the toolkit's hook for ``--gpus`` is installed).
-    """
-    try:
-        options = json.loads(daemon_json or "{}")
-    except ValueError:
-        options = {}
-    if not isinstance(options, dict):
-        options = {}
-    features = options.get("features")
-    runtimes = options.get("runtimes")
-    asked = features.get("cdi") if isinstance(features, dict) else None
-    ways: list[str] = []
-    enabled = asked if isinstance(asked, bool) else version_tuple(docker_version) >= CDI_BY_DEFAULT
-    if enabled and _has_cdi_spec(root):
-        ways.append("cdi")
-    if isinstance(runtimes, dict) and "nvidia" in runtimes:
-        ways.append("runtime")
-    if (root / "usr/bin/nvidia-container-runtime-hook").exists():
-        ways.append("gpus")
-    return ways
-
-
-def _has_cdi_spec(root: Path) -> bool:
-    for directory in CDI_DIRECTORIES:
-        for pattern in ("*.yaml", "*.json"):
-            for spec in (root / directory).glob(pattern):
-                # One line of text tells enough; no YAML parser is at hand here.
-                if re.search(r"^\W*kind\W+nvidia\.com/gpu\b", read_text(spec) or "", re.MULTILINE):
-                    return True
-    return False

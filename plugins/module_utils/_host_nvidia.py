@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import module_version, read_text, version_tuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    # Gives exit status and output, both streams in one, of a command that failed; None as status when it never ran.
-    Explainer = Callable[[Sequence[str], float], "tuple[int | None, str]"]
+    from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import Answer
 
 # Where distributions, NVIDIA's own installer and WSL put the library that nvidia-smi loads.
 LIBRARY_DIRECTORIES = (
@@ -28,42 +25,16 @@ LIBRARY_DIRECTORIES = (
     "usr/lib64",
     "usr/lib/wsl/lib",
 )
-MODULES = ("nvidia.ko", "nvidia.ko.gz", "nvidia.ko.xz", "nvidia.ko.zst", "nvidia-current.ko")
+MODULE_DIRECTORIES = ("lib/modules", "usr/lib/modules")
+# Debian's packages rename the module, to nvidia-current.ko or after the branch that is still kept for old GPUs. Others
+# of the driver (nvidia-drm.ko, nvidia-current-uvm.ko) and of the kernel (nvidiafb.ko) do not count.
+_MODULE = r"nvidia(?:-current|-(?:tesla|legacy)(?:-\d+\w*)?)?\.ko(?:\.(?:gz|xz|zst))?"
+_LISTED = re.compile(rf"/{_MODULE}:")
+_FILE = re.compile(rf"{_MODULE}$")
+# Where DKMS, the distributions' packages and NVIDIA's installer put modules.
+_PLACES = ("updates", "updates/dkms", "extra", "extra/nvidia", "weak-updates/nvidia", "kernel/drivers/video")
 # A line of nvidia-smi that says what is wrong, in the place of advice.
-_SPEAKING = re.compile(r"fail|error|couldn't|unable|mismatch|no devices|not found", re.IGNORECASE)
-
-
-def explain_command(argv: Sequence[str], timeout: float) -> tuple[int | None, str]:
-    """Run a command that fails, to hear why.
-
-    Args:
-        argv: The command.
-        timeout: Seconds after which it is killed.
-
-    Returns:
-        Its exit status, None when it did not run or end, and what it printed.
-    """
-    environment = dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin")
-    try:
-        done = subprocess.run(  # noqa: S603  argv comes from the tables in these files, never from outside
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None, f"no answer within {timeout:g} s"
-    except OSError as error:
-        return None, str(error)
-    return done.returncode, done.stdout.decode("utf-8", "replace")
-
-
-def no_explanation(argv: Sequence[str], timeout: float) -> tuple[int | None, str]:  # noqa: ARG001  an Explainer
-    """Run nothing: the Explainer for a file tree that is not this machine's."""
-    return None, ""
+_SPEAKING = re.compile(r"fail|error|couldn't|unable|mismatch|no devices|not found|no answer", re.IGNORECASE)
 
 
 def speaking_line(text: str) -> str:
@@ -99,40 +70,44 @@ def has_module(root: Path, release: str) -> bool:
         release: The kernel's release.
 
     Returns:
-        Whether depmod lists it.
+        Whether depmod lists it, or it lies where modules are put.
     """
-    for directory in ("lib/modules", "usr/lib/modules"):
-        listing = read_text(root / directory / release / "modules.dep") or ""
-        for line in listing.splitlines():
-            if line.partition(":")[0].rpartition("/")[2] in MODULES:
-                return True
+    for directory in MODULE_DIRECTORIES:
+        place = root / directory / release
+        if _LISTED.search(read_text(place / "modules.dep") or ""):
+            return True
+        if any(_FILE.match(path.name) for part in _PLACES for path in (place / part).glob("nvidia*.ko*")):
+            return True
     return False
 
 
-def nvidia_facts(root: Path, release: str, smi: str | None, works: bool, explain: Explainer) -> dict[str, Any]:
+def nvidia_facts(root: Path, release: str, gpus: Sequence[Mapping[str, Any]], answer: Answer | None) -> dict[str, Any]:
     """Tell what is known about the driver.
 
     Args:
         root: The root of the file tree to look at.
         release: The kernel's release.
-        smi: The path of nvidia-smi, None when it is not installed.
-        works: Whether nvidia-smi has answered.
-        explain: Runs nvidia-smi again where it has not, to hear why.
+        gpus: The GPUs, as gpu_facts gives them.
+        answer: What nvidia-smi answered when asked for them, None when it is not installed.
 
     Returns:
-        module (version of the loaded one), library (version on disk), module_installed, nouveau (loaded), wsl, and smi:
-        installed, works, code (exit status), message (what it says is wrong).
+        module (version of the loaded one), library (version on disk), module_installed, nouveau (loaded, or bound to a
+        GPU), wsl, and smi: installed, works (it told of a GPU), code (its exit status, a nvmlReturn_t of
+        nvml.h: 9 a driver that is not loaded, 12 a missing library, 15 a lost GPU, 18 a library and a module of
+        different versions), message (what it says is wrong, empty while it works).
     """
-    code: int | None = 0 if works else None
-    message = ""
-    if smi and not works:
-        code, text = explain(("nvidia-smi", "-L"), 5.0)
-        message = speaking_line(text)
+    works = any(gpu["uuid"] for gpu in gpus)
+    message = speaking_line(answer.out + "\n" + answer.err) if answer and not works else ""
     return {
         "module": module_version(root),
         "library": library_version(root),
         "module_installed": has_module(root, release),
-        "nouveau": (root / "sys/module/nouveau").is_dir(),
+        "nouveau": (root / "sys/module/nouveau").is_dir() or any(gpu["driver"] == "nouveau" for gpu in gpus),
         "wsl": (root / "dev/dxg").exists(),
-        "smi": {"installed": smi is not None, "works": works, "code": code, "message": message},
+        "smi": {
+            "installed": answer is not None,
+            "works": works,
+            "code": answer.code if answer else None,
+            "message": message,
+        },
     }

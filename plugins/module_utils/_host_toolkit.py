@@ -25,6 +25,8 @@ PACKAGES = (
 REFRESH = "nvidia-cdi-refresh"
 UNIT_DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 RPM_TIMEOUT = 5.0
+# dpkg keeps one list of files per package, named after its architecture too where several can be installed.
+_ARCHITECTURES = ("", ":amd64", ":arm64")
 
 
 def toolkit_facts(root: Path, run: Runner) -> dict[str, Any]:
@@ -57,20 +59,22 @@ def toolkit_facts(root: Path, run: Runner) -> dict[str, Any]:
 
 
 def _dpkg(root: Path) -> dict[str, str]:
-    """Read dpkg's own list, which is quicker than asking dpkg."""
+    """Read dpkg's own list, which is quicker than asking dpkg; it is long, so only where one of them is in it."""
+    lists = root / "var/lib/dpkg/info"
+    if not any((lists / f"{name}{kind}.list").exists() for name in PACKAGES for kind in _ARCHITECTURES):
+        return {}
     found = {}
-    text = read_text(root / "var/lib/dpkg/status") or ""
-    for name in PACKAGES:
-        block = re.search(rf"^Package: {re.escape(name)}\n(?:.+\n?)*", text, re.MULTILINE)
-        if block is None or not re.search(r"^Status: \S+ ok installed$", block.group(), re.MULTILINE):
+    for block in (read_text(root / "var/lib/dpkg/status") or "").split("\n\n"):
+        name = block.partition("\n")[0][len("Package: ") :]
+        if name not in PACKAGES or not re.search(r"^Status: \S+ ok installed$", block, re.MULTILINE):
             continue
-        version = re.search(r"^Version: (\S+)$", block.group(), re.MULTILINE)
+        version = re.search(r"^Version: (\S+)$", block, re.MULTILINE)
         if version:
             found[name] = version.group(1)
     return found
 
 
 def _rpm(run: Runner) -> dict[str, str]:
-    # rpm fails when one of them is missing, and says the others all the same only on its output: so one at a time.
+    # rpm fails when one of them is missing, so one at a time.
     asked = {name: run(("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", name), RPM_TIMEOUT) for name in PACKAGES}
     return {name: answer.strip() for name, answer in asked.items() if answer}

@@ -159,9 +159,9 @@ host:
       type: bool
     gpus:
       description:
-        - The NVIDIA GPUs, with the processes on them and the MIG devices they are divided into. What nobody tells is null.
-          Memory in bytes.
-        - V(lost) tells that the driver answers for others and not for this one.
+        - The NVIDIA GPUs, with the processes on them and the MIG devices they are divided into. What nobody tells is
+          null. Memory in bytes.
+        - V(lost) tells that the driver answers for others and not for this one, or says itself that it cannot reach it.
       type: list
       elements: dict
       sample:
@@ -185,8 +185,10 @@ host:
       description:
         - The driver. V(module) is the version of the loaded kernel module, V(library) that of its library on disk. They
           differ after an upgrade without a restart.
-        - V(module_installed) tells whether the running kernel has the module on disk, V(smi) whether nvidia-smi is there
-          and answers, its exit status otherwise, and what it says.
+        - V(module_installed) tells whether the running kernel has the module on disk, V(nouveau) whether the kernel's
+          own driver is loaded or holds a GPU, V(wsl) whether this is a Linux inside Windows.
+        - V(smi) tells whether nvidia-smi is installed, whether it told of a GPU, its exit status (null when it did not
+          end in time), and what it says is wrong.
       type: dict
       sample:
         module: 550.163.01
@@ -207,7 +209,8 @@ host:
         refresh_enabled: true
     cdi:
       description:
-        - The specifications by which Docker gives containers GPUs, the names in them, and names that are in more than one.
+        - The specifications by which Docker gives containers GPUs, the names in them, and names that are in more than
+          one.
         - V(missing) are device nodes that a specification names and the host lacks.
       type: dict
       sample:

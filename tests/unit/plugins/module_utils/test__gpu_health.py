@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils._gpu_health import gpu_choice_problems, gpu_health
 from ansible_collections.llmops.serving.plugins.module_utils._host import host_facts
-from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import parse_list, parse_smi
+from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import Answer, parse_list, parse_smi
 from tests.unit.plugins.module_utils.test__host_gpu import CLOSED_MODULE, device
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ SMI = (
 LOST = (
     "Unable to determine the device handle for GPU0000:3B:00.0: GPU is lost.  Reboot the system to recover this GPU\n"
 )
+MISMATCH = "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.200\n"
 SPEC = "kind: nvidia.com/gpu\ndevices:\n- name: '0'\n  containerEdits:\n    deviceNodes:\n    - path: /dev/nvidia0\n"
 
 
@@ -40,7 +41,7 @@ class Tree:
         self.write("proc/sys/kernel/osrelease", RELEASE)
         self.write("proc/sys/kernel/hostname", "gpu1")
         self.answers: dict[str, str] = {}
-        self.failure: tuple[int, str] = (9, "NVIDIA-SMI has failed because it couldn't communicate with the driver.")
+        self.failure = Answer(9, "NVIDIA-SMI has failed because it couldn't communicate with the driver.\n")
 
     def write(self, name: str, text: str = "") -> None:
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,11 +59,12 @@ class Tree:
         self.answers["--query-gpu"] = smi
 
     def facts(self) -> dict[str, Any]:
-        def run(argv: Sequence[str], timeout: float) -> str | None:
+        def ask(argv: Sequence[str], timeout: float) -> Answer:
             assert timeout > 0
-            return self.answers.get(argv[1].partition("=")[0]) if argv[0] == "nvidia-smi" else None
+            said = self.answers.get(argv[1].partition("=")[0])
+            return self.failure if said is None else Answer(0, said)
 
-        return host_facts(str(self.root), run=run, explain=lambda _argv, _timeout: self.failure)
+        return host_facts(str(self.root), ask=ask)
 
 
 def healthy(tree: Tree) -> None:
@@ -83,8 +85,23 @@ def no_driver(tree: Tree) -> None:
     tree.gpus(None)
 
 
+def no_library(tree: Tree) -> None:
+    """What an image with nvidia-smi and nothing else says, as recorded."""
+    tree.gpus(None)
+    tree.write("usr/bin/nvidia-smi")
+    recorded = Path(__file__).parents[3] / "fixtures/host/nvidia-smi/no-driver.txt"
+    tree.failure = Answer(12, recorded.read_text(encoding="utf-8"))
+
+
 def nouveau(tree: Tree) -> None:
     tree.gpus("nouveau")
+
+
+def nouveau_and_nvidia(tree: Tree) -> None:
+    """Installed, and the old one holds it until the restart."""
+    tree.gpus("nouveau")
+    tree.write("usr/bin/nvidia-smi")
+    tree.write(f"lib/modules/{RELEASE}/modules.dep", "updates/dkms/nvidia.ko.xz:\n")
 
 
 def virtual_machine(tree: Tree) -> None:
@@ -108,7 +125,13 @@ def upgraded(tree: Tree) -> None:
     tree.gpus("nvidia")
     tree.driver(library="usr/lib/x86_64-linux-gnu/libnvidia-ml.so.550.200.02")
     del tree.answers["--query-gpu"]
-    tree.failure = (18, "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.200\n")
+    tree.failure = Answer(18, MISMATCH)
+
+
+def upgraded_elsewhere(tree: Tree) -> None:
+    """The new library lies where nobody looks, and nvidia-smi says so."""
+    upgraded(tree)
+    (tree.root / "usr/lib/x86_64-linux-gnu/libnvidia-ml.so.550.200.02").unlink()
 
 
 def upgraded_and_silent(tree: Tree) -> None:
@@ -120,6 +143,18 @@ def upgraded_and_silent(tree: Tree) -> None:
 def one_lost(tree: Tree) -> None:
     healthy(tree)
     tree.answers["--query-gpu"] = LOST + SMI.splitlines()[1]
+
+
+def one_lost_and_no_answer(tree: Tree) -> None:
+    """It stops at the lost one, so that nothing is known of the other."""
+    healthy(tree)
+    del tree.answers["--query-gpu"]
+    tree.failure = Answer(15, "", LOST)
+
+
+def hanging(tree: Tree) -> None:
+    broken(tree)
+    tree.failure = Answer(None, "", "no answer within 30 s")
 
 
 def broken(tree: Tree) -> None:
@@ -135,6 +170,29 @@ def wsl(tree: Tree) -> None:
     tree.answers["--query-gpu"] = SMI
 
 
+def wsl_without_driver(tree: Tree) -> None:
+    tree.write("dev/dxg")
+
+
+def wsl_with_old_driver(tree: Tree) -> None:
+    tree.write("dev/dxg")
+    tree.write("usr/lib/wsl/lib/nvidia-smi")
+    tree.failure = Answer(255, "Failed to initialize NVML: N/A\n")
+
+
+def undivided(tree: Tree) -> None:
+    """As after a restart: MIG stays on, and its devices are gone."""
+    healthy(tree)
+    tree.answers["--query-gpu"] = SMI.replace("Disabled", "Enabled")
+    tree.answers["-L"] = "GPU 0: NVIDIA L40S (UUID: GPU-a)\nGPU 1: NVIDIA L40S (UUID: GPU-b)\n"
+
+
+def undivided_and_whole(tree: Tree) -> None:
+    """One GPU can still be used."""
+    undivided(tree)
+    tree.answers["--query-gpu"] = SMI.replace("Disabled", "Enabled", 1)
+
+
 def vanished(tree: Tree) -> None:
     """A specification by hand of three GPUs, one of which went."""
     healthy(tree)
@@ -144,7 +202,19 @@ def vanished(tree: Tree) -> None:
 
 def two_specifications(tree: Tree) -> None:
     healthy(tree)
+    tree.write("run/cdi/mine.yaml", SPEC)
+
+
+def two_directories(tree: Tree) -> None:
+    """The one in /run hides the other, and nothing is refused."""
+    healthy(tree)
     tree.write("etc/cdi/nvidia.yaml", SPEC)
+
+
+def other_names(tree: Tree) -> None:
+    """As `nvidia-ctk cdi generate --device-name-strategy=type-index` names them."""
+    healthy(tree)
+    tree.write("etc/cdi/mine.yaml", SPEC.replace("'0'", "gpu0"))
 
 
 def node_gone(tree: Tree) -> None:
@@ -161,19 +231,30 @@ def toolkits_own(tree: Tree) -> None:
 HOSTS: list[tuple[Callable[[Tree], None], list[str]]] = [
     (healthy, []),
     (wsl, []),
+    (wsl_without_driver, ["WSL), whose driver does not answer (there is no nvidia-smi): install NVIDIA's driver in"]),
+    (wsl_with_old_driver, ["does not answer (nvidia-smi says: Failed to initialize NVML: N/A): install NVIDIA's"]),
     (no_gpu, ["serving_accelerator: cuda, and gpu1 has no NVIDIA GPU on its PCI bus: set it to cpu"]),
     (no_driver, ["there is one and no driver for it: set nvidia_driver_enabled: true"]),
+    (no_library, ["nvidia-smi is there without the driver's library (libnvidia-ml.so): set nvidia_driver_enabled"]),
     (nouveau, ["nouveau holds it: set nvidia_driver_enabled: true"]),
+    (nouveau_and_nvidia, ["nouveau holds it, although NVIDIA's is installed: restart the host"]),
     (virtual_machine, ["vfio-pci holds it, so it belongs to a virtual machine"]),
     (not_loaded, ["its driver is installed and not loaded: restart the host"]),
     (other_kernel, ["its driver has no module for the running kernel"]),
     (upgraded, ["module is 550.163.01 and its library 550.200.02, as after an unattended upgrade, so nothing starts"]),
+    (upgraded_elsewhere, ["module is 550.163.01 and its library of another version, as after an unattended upgrade"]),
     (upgraded_and_silent, ["library 550.200.02, as after an unattended upgrade: what runs goes on, and nothing new"]),
     (one_lost, ["GPU 0 (0000:3b:00.0): the driver has lost it: restart the host"]),
+    (one_lost_and_no_answer, ["GPU 0 (0000:3b:00.0): the driver has lost it: restart the host"]),
     (broken, ["(nvidia-smi says: NVIDIA-SMI has failed because it couldn't communicate with the driver.)"]),
+    (hanging, ["its driver does not answer (nvidia-smi says: no answer within 30 s): restart the host"]),
+    (undivided, ["GPU 0: MIG is on and there are no MIG devices, so nothing runs on it: make some"]),
+    (undivided_and_whole, []),
     (vanished, ["/etc/cdi/nvidia.yaml names nvidia.com/gpu=2, which the host does not have: remove that file"]),
     (node_gone, ["/run/cdi/nvidia.yaml names /dev/nvidia0, which the host does not have: remove that file"]),
-    (two_specifications, ["nvidia.com/gpu=0 is in two CDI specifications (/etc/cdi/nvidia.yaml and /run/"]),
+    (two_specifications, ["gpu=0 is in two CDI specifications (/run/cdi/mine.yaml and /run/cdi/nvidia.yaml)"]),
+    (two_directories, []),
+    (other_names, []),
     (toolkits_own, []),
 ]  # fmt: skip
 
@@ -189,11 +270,25 @@ def test_hosts(tmp_path: Path, make: Callable[[Tree], None], said: list[str]) ->
         assert "\n" not in line
 
 
-@pytest.mark.parametrize("make", [no_driver, nouveau, not_loaded, broken, upgraded])
+@pytest.mark.parametrize("make", [no_driver, no_library, nouveau, not_loaded, broken, upgraded])
 def test_a_driver_that_is_to_come_is_not_missed(tmp_path: Path, make: Callable[[Tree], None]) -> None:
     tree = Tree(tmp_path)
     make(tree)
     assert list(gpu_health(tree.facts(), driver_follows=True)) == []
+
+
+def test_a_lost_gpu_is_told_whatever_driver_is_to_come(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    one_lost_and_no_answer(tree)
+    assert len(list(gpu_health(tree.facts(), driver_follows=True))) == 1
+
+
+def test_the_own_specification_of_two_stays(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    two_specifications(tree)
+    tree.write("usr/lib/systemd/system/nvidia-cdi-refresh.service")
+    (line,) = gpu_health(tree.facts())
+    assert line.endswith("remove /run/cdi/mine.yaml")
 
 
 def test_a_gpu_that_is_to_come_is_missed_all_the_same(tmp_path: Path) -> None:

@@ -9,15 +9,21 @@ import json
 import os
 import platform
 import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _host
+from ansible_collections.llmops.serving.plugins.module_utils._gpu_health import gpu_health
+from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import APP_COMMAND, SMI_COMMAND, Answer
+from tests.unit.plugins.module_utils import test__host_docker, test__host_gpu, test__host_held
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 OS_RELEASES: dict[str, str] = {
     "bookworm": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nID=debian\n',
@@ -140,11 +146,17 @@ def test_host_facts_of_a_full_tree(tmp_path: Path) -> None:
         asked.append(argv)
         return None
 
-    facts = _host.host_facts(str(tmp_path), model_dir="/srv/models", paths=["/tmp"], run=run)  # noqa: S108  a name only
+    def ask(argv: Sequence[str], timeout: float) -> Answer:
+        assert timeout > 0
+        asked.append(argv)
+        return Answer(9, "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n")
+
+    facts = _host.host_facts(str(tmp_path), model_dir="/srv/models", paths=["/tmp"], run=run, ask=ask)  # noqa: S108  a name only
     assert (facts["hostname"], facts["kernel"], facts["git"]) == ("lab1", "6.1.0-28-amd64", True)
     assert list(facts["disk"]) == ["/srv/docker", "/srv/models", "/tmp"]  # noqa: S108  a name only
     # Without systemd nobody asks systemctl; the two programs that are there are asked once each.
     assert [argv[0] for argv in asked] == ["/usr/sbin/dockerd", "nvidia-smi"]
+    assert facts["nvidia"]["smi"]["code"] == 9
 
 
 def test_this_machine() -> None:
@@ -161,12 +173,166 @@ def test_run_command_gives_up_quietly() -> None:
     assert _host.run_command(["/no/such/program"], 1) is None
 
 
-def test_values_are_plain(tmp_path: Path) -> None:
-    def plain(value: Any) -> bool:
-        if isinstance(value, dict):
-            return all(isinstance(key, str) and plain(entry) for key, entry in value.items())
-        if isinstance(value, list):
-            return all(plain(entry) for entry in value)
-        return value is None or isinstance(value, str | int | bool)
+def test_ask_command_hears_what_fails() -> None:
+    program = "import sys; print('out'); print('err', file=sys.stderr, flush=True); sys.exit(9)"
+    assert _host.ask_command([sys.executable, "-c", program], 20) == Answer(9, "out\n", "err\n")
+    code, out, err = _host.ask_command(["/no/such/program"], 1)
+    assert (code, out) == (None, "")
+    assert "/no/such/program" in err
 
-    assert plain(_host.host_facts(str(tmp_path)))
+
+def test_a_command_that_hangs_is_not_waited_for() -> None:
+    # The child keeps the pipes open after its parent was killed, as a command that hangs in the kernel does.
+    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(8)'])"
+    began = time.monotonic()
+    assert _host.ask_command([sys.executable, "-c", program], 0.3) == Answer(None, "", "no answer within 0.3 s")
+    assert time.monotonic() - began < 6
+
+
+def plain(value: Any) -> bool:
+    """Whether a value is one of JSON."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and plain(entry) for key, entry in value.items())
+    if isinstance(value, list):
+        return all(plain(entry) for entry in value)
+    return value is None or isinstance(value, str | int | bool)
+
+
+NO_DRIVER = {
+    "module": None, "library": None, "module_installed": False, "nouveau": False, "wsl": False,
+    "smi": {"installed": False, "works": False, "code": None, "message": ""},
+}  # fmt: skip
+NO_TOOLKIT: dict[str, Any] = {
+    "version": None,
+    "packages": {},
+    "ctk": None,
+    "hook": False,
+    "refresh": False,
+    "refresh_enabled": False,
+}
+
+
+def test_a_bare_host_without_gpus(tmp_path: Path) -> None:
+    test__host_gpu.device(tmp_path, "0000:00:02.0", kind="0x030000", vendor="0x1234", driver="bochs-drm")
+
+    def ask(argv: Sequence[str], timeout: float) -> Answer:
+        raise AssertionError(f"{argv} costs {timeout} s at most, and there is no GPU")
+
+    def run(argv: Sequence[str], timeout: float) -> str | None:
+        raise AssertionError(f"{argv} costs {timeout} s at most, and nothing is installed")
+
+    facts = _host.host_facts(str(tmp_path), run=run, ask=ask)
+    assert (facts["gpus"], facts["nvidia"], facts["toolkit"]) == ([], NO_DRIVER, NO_TOOLKIT)
+    assert (facts["cdi"], facts["held"]) == ({"specs": [], "devices": [], "twice": []}, {})
+    assert plain(facts)
+    assert len(list(gpu_health(facts))) == 1
+
+
+def test_a_host_with_a_gpu_and_no_driver(tmp_path: Path) -> None:
+    test__host_gpu.device(tmp_path, "0000:3b:00.0", kind="0x030200")
+    facts = _host.host_facts(str(tmp_path))
+    assert facts["gpus"] == [
+        {
+            "index": 0, "pci": "0000:3b:00.0", "vendor": "0x10de", "device": "0x2330", "name": None, "driver": None,
+            "driver_version": None, "uuid": None, "memory_total": None, "memory_free": None,
+            "compute_capability": None, "mig": None, "mig_devices": [], "processes": [], "lost": False,
+        }
+    ]  # fmt: skip
+    assert facts["nvidia"] == NO_DRIVER
+    assert plain(facts)
+
+
+CHAT = "c" * 64
+GPUS = test__host_gpu.ONE + test__host_gpu.OTHER
+APPS = (
+    "GPU-a, 4711, /usr/bin/python3, 12288\n"  # ours
+    "GPU-b, 4712, VLLM::Worker_TP1, 11000\n"  # ours too
+    "GPU-b, 5000, /opt/train/bin/python, 512\n"  # somebody else's
+    "GPU-b, 6000, [Not Found], [N/A]\n"  # of another name space of processes
+)
+
+
+@pytest.fixture
+def gpu_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a made-up host with two GPUs and a server on them, in a place short enough for a socket's name."""
+    with tempfile.TemporaryDirectory(prefix="host-") as directory:
+        root = Path(directory)
+        write(root, "proc/sys/kernel/osrelease", "6.1.0-28-amd64\n")
+        write(root, "proc/driver/nvidia/version", test__host_gpu.CLOSED_MODULE)
+        write(root, "lib/modules/6.1.0-28-amd64/modules.dep", "updates/dkms/nvidia.ko:\n")
+        write(root, "usr/lib/x86_64-linux-gnu/libnvidia-ml.so.550.163.01", "")
+        for name in ("nvidia-smi", "dockerd", "nvidia-ctk", "nvidia-container-runtime"):
+            write(root, f"usr/bin/{name}", "")
+        for number, address in enumerate(("0000:3b:00.0", "0000:5e:00.0")):
+            test__host_gpu.device(root, address, kind="0x030200", driver="nvidia")
+            write(root, f"dev/nvidia{number}", "")
+        write(
+            root,
+            "run/cdi/nvidia.yaml",
+            "kind: nvidia.com/gpu\ndevices:\n"
+            + "".join(
+                f'- containerEdits:\n    deviceNodes:\n    - path: /dev/nvidia{number}\n  name: "{number}"\n'
+                for number in range(2)
+            ),
+        )
+        scope = f"/system.slice/docker-{CHAT}.scope"
+        test__host_held.process(root, 4711, scope, anonymous=1000, shared=24, file=999999)
+        test__host_held.process(root, 4712, scope, anonymous=500)
+        test__host_held.process(root, 5000, "/user.slice/user-1000.slice/session-3.scope", anonymous=7)
+        monkeypatch.setitem(test__host_docker.ANSWERS, "/version", {"Version": "28.5.2", "ApiVersion": "1.51"})
+        monkeypatch.setitem(
+            test__host_docker.ANSWERS,
+            "/containers/json?filters=%7B%22label%22%3A%20%5B%22llmops.server%22%5D%7D",
+            [{"Id": CHAT, "Names": ["/llmops-chat"]}],
+        )
+        daemon = test__host_docker.Daemon(str(root / "run/docker.sock"))
+        thread = threading.Thread(target=daemon.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield root
+        daemon.shutdown()
+        daemon.server_close()
+        thread.join()
+
+
+def test_a_host_with_two_gpus_and_a_server_on_them(gpu_host: Path) -> None:
+    asked: list[Sequence[str]] = []
+
+    def ask(argv: Sequence[str], timeout: float) -> Answer:
+        assert timeout > 0
+        asked.append(argv)
+        return Answer(0, {SMI_COMMAND[1]: GPUS, APP_COMMAND[1]: APPS}[argv[1]])
+
+    def run(argv: Sequence[str], timeout: float) -> str | None:
+        assert timeout > 0
+        return {"nvidia-ctk": "NVIDIA Container Toolkit CLI version 1.20.0\ncommit: x\n"}.get(argv[0])
+
+    facts = _host.host_facts(str(gpu_host), run=run, ask=ask)
+    mib = 1024 * 1024
+    first, second = facts["gpus"]
+    assert (first["index"], first["uuid"], first["lost"]) == (0, "GPU-a", False)
+    assert first["processes"] == [{"pid": 4711, "name": "/usr/bin/python3", "memory": 12288 * mib, "server": "chat"}]
+    assert second["processes"] == [
+        {"pid": 4712, "name": "VLLM::Worker_TP1", "memory": 11000 * mib, "server": "chat"},
+        {"pid": 5000, "name": "/opt/train/bin/python", "memory": 512 * mib, "server": None},
+        {"pid": 6000, "name": "[Not Found]", "memory": None, "server": None},
+    ]
+    assert facts["held"] == {"chat": {"memory": 1524 * 1024, "gpus": {"GPU-a": 12288 * mib, "GPU-b": 11000 * mib}}}
+    assert facts["nvidia"]["smi"] == {"installed": True, "works": True, "code": 0, "message": ""}
+    assert facts["toolkit"]["version"] == "1.20.0"
+    assert facts["cdi"] == {
+        "specs": [{"path": "/run/cdi/nvidia.yaml", "devices": ["0", "1"], "missing": []}],
+        "devices": ["0", "1"],
+        "twice": [],
+    }
+    assert facts["docker"]["ways"] == ["cdi"]
+    assert asked == [SMI_COMMAND, APP_COMMAND], "nvidia-smi is run twice at most"
+    assert list(gpu_health(facts)) == []
+    assert plain(facts)
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_a_stopped_docker_is_not_asked_for_servers(gpu_host: Path) -> None:
+    write(gpu_host, "run/systemd/system/.keep", "")
+    stopped = lambda _argv, _timeout: test__host_docker.STOPPED  # noqa: E731  a runner in one word
+    facts = _host.host_facts(str(gpu_host), run=stopped, ask=lambda _argv, _timeout: Answer(0, GPUS))
+    assert (facts["docker"]["running"], facts["held"]) == (False, {})

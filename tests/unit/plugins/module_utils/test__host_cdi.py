@@ -51,6 +51,33 @@ containerEdits:
 devices:
   - { name: "0:1", containerEdits: { deviceNodes: [ { path: "/dev/nvidia-caps/nvidia-cap3" } ] } }
 """
+# Keys in the order of the alphabet, so that a device's name comes last.
+NAME_LAST = """\
+cdiVersion: 0.5.0
+containerEdits:
+  deviceNodes:
+  - path: /dev/nvidiactl
+  hooks:
+  - args:
+    - nvidia-ctk
+    - hook
+    hookName: createContainer
+    path: /usr/bin/nvidia-ctk
+devices:
+- containerEdits:
+    deviceNodes:
+    - path: /dev/nvidia0
+    - path: /dev/nvidia-caps/nvidia-cap12
+  name: "0:0"
+- containerEdits:
+    deviceNodes:
+    - path: /dev/nvidia1
+  name: 1
+kind: nvidia.com/gpu
+"""
+IN_ONE_LINE = (
+    "{cdiVersion: 0.5.0, kind: nvidia.com/gpu, devices: [{name: all, containerEdits: {deviceNodes: [{path: /dev/a}]}}]}"
+)
 AS_JSON = json.dumps(
     {
         "cdiVersion": "0.5.0",
@@ -88,7 +115,16 @@ def test_a_gpu_that_is_gone(tmp_path: Path) -> None:
     [
         ("etc/cdi/a.yaml", BY_HAND, ["all", "0"], ["/dev/gone"]),
         ("etc/cdi/a.yaml", WITH_NODES_ELSEWHERE, ["0:1"], ["/dev/nvidia-caps/nvidia-cap3", "/dev/real-ctl"]),
+        (
+            "etc/cdi/a.yaml",
+            NAME_LAST,
+            ["0:0", "1"],
+            ["/dev/nvidia-caps/nvidia-cap12", "/dev/nvidia1", "/dev/nvidiactl"],
+        ),
+        ("etc/cdi/a.yaml", IN_ONE_LINE, ["all"], ["/dev/a"]),
+        ("var/run/cdi/a.yaml", IN_ONE_LINE, ["all"], ["/dev/a"]),
         ("etc/cdi/a.json", AS_JSON, ["GPU-1"], ["/dev/y"]),
+        ("etc/cdi/a.json", '{"kind": "nvidia.com/gpu", "containerEdits": null}', [], []),
         ("etc/cdi/a.yaml", "kind: nvidia.com/gpu\ndevices: []\n", [], []),
     ],
 )  # fmt: skip
@@ -103,6 +139,8 @@ def test_specifications_by_hand(tmp_path: Path, name: str, text: str, devices: l
         ("etc/cdi/a.yaml", "kind: amd.com/gpu\ndevices:\n- name: '0'\n"),
         ("etc/cdi/a.yaml", "devices:\n- name: '0'\n"),
         ("etc/cdi/a.yaml", ""),
+        ("etc/cdi/a.yaml", "kind: nvidia.com/gpu\ndevices: [{name: '0'"),
+        ("etc/cdi/a.yaml", "kind: nvidia.com/gpus\n"),
         ("etc/cdi/a.json", "{broken"),
         ("etc/cdi/a.json", "[]"),
         ("etc/cdi/a.json", '{"kind": "nvidia.com/gpu", "devices": 3}'),
@@ -121,6 +159,15 @@ def test_one_name_in_two_files(tmp_path: Path) -> None:
 
 
 def test_a_linked_directory_counts_once(tmp_path: Path) -> None:
+    tree(tmp_path, {"run/cdi/nvidia.yaml": BY_HAND}, [])
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var/run").symlink_to(tmp_path / "run")
+    facts = cdi_facts(tmp_path)
+    assert [spec["path"] for spec in facts["specs"]] == ["/run/cdi/nvidia.yaml"]
+    assert facts["twice"] == []
+
+
+def test_a_directory_that_is_a_link_counts_once(tmp_path: Path) -> None:
     tree(tmp_path, {"run/cdi/nvidia.yaml": BY_HAND}, [])
     (tmp_path / "var").mkdir()
     (tmp_path / "var/run").symlink_to(tmp_path / "run")

@@ -172,3 +172,50 @@ def test_daemon_json_is_told_raw(root: Path, text: str, root_dir: str) -> None:
 def test_ask_daemon_wants_success(daemon: Daemon) -> None:
     assert _host_docker.ask_daemon(str(daemon.server_address), "/nothing") == {}
     assert _host_docker.ask_daemon(str(daemon.server_address), "/version")["ApiVersion"] == "1.45"
+
+
+RUNTIME = json.dumps({"runtimes": {"nvidia": {"args": [], "path": "nvidia-container-runtime"}}})
+SPEC = "---\ncdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices: []\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "daemon_json", "files", "ways"),
+    [
+        ("28.2.2", None, {}, []),
+        ("28.2.2", None, {"etc/cdi/nvidia.yaml": SPEC}, ["cdi"]),
+        ("28.5.2+dfsg4", None, {"run/cdi/nvidia.json": '{\n  "kind": "nvidia.com/gpu"}'}, ["cdi"]),
+        ("28.5.2", None, {"etc/cdi/other.yaml": "kind: amd.com/gpu\n"}, []),
+        ("28.1.1", None, {"etc/cdi/nvidia.yaml": SPEC}, []),
+        ("26.1.5+dfsg1", '{"features": {"cdi": true}}', {"etc/cdi/nvidia.yaml": SPEC}, ["cdi"]),
+        ("28.2.2", '{"features": {"cdi": false}}', {"etc/cdi/nvidia.yaml": SPEC}, []),
+        ("28.5.2", None, {"etc/cdi/flow.yaml": "{kind: nvidia.com/gpu, devices: [{name: all}]}\n"}, ["cdi"]),
+        ("20.10.24", RUNTIME, {"usr/bin/nvidia-container-runtime": ""}, ["runtime"]),
+        ("20.10.24", RUNTIME, {"usr/local/bin/nvidia-container-runtime": ""}, ["runtime"]),
+        # Left in daemon.json when the toolkit was removed.
+        ("20.10.24", RUNTIME, {"usr/bin/nvidia-ctk": ""}, []),
+        ("20.10.24", '{"runtimes": {"nvidia": {"path": "/opt/x/runtime"}}}', {"opt/x/runtime": ""}, ["runtime"]),
+        ("20.10.24", '{"runtimes": {"nvidia": {"path": "/opt/x/runtime"}}}', {"usr/bin/runtime": ""}, []),
+        # Nothing says where its program would be.
+        ("28.2.2", '{"runtimes": {"nvidia": {"runtimeType": "io.containerd.runc.v2"}}}', {}, ["runtime"]),
+        (None, '{"runtimes": {"crun": {}}}', {"usr/bin/nvidia-container-runtime-hook": ""}, ["gpus"]),
+        ("28.2.2", "{broken", {"etc/cdi/nvidia.yaml": SPEC}, ["cdi"]),
+        ("28.2.2", "[]", {}, []),
+    ],
+)
+def test_ways(
+    tmp_path: Path, version: str | None, daemon_json: str | None, files: dict[str, str], ways: list[str]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert _host_docker.docker_gpu_ways(tmp_path, version, daemon_json) == ways
+
+
+def test_ways_after_the_toolkit_configured_docker(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "fixtures/host/daemon.after-ctk.json").read_text(encoding="utf-8")
+    (tmp_path / "etc/cdi").mkdir(parents=True)
+    (tmp_path / "etc/cdi/nvidia.yaml").write_text(SPEC)
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    for name in ("nvidia-container-runtime", "nvidia-container-runtime-hook"):
+        (tmp_path / "usr/bin" / name).touch()
+    assert _host_docker.docker_gpu_ways(tmp_path, "26.1.5", text) == ["cdi", "runtime", "gpus"]

@@ -38,9 +38,12 @@ def device(root: Path, address: str, *, kind: str, vendor: str = "0x10de", drive
         (place / "driver").symlink_to(target)
 
 
-def no_answer(argv: Sequence[str], timeout: float) -> str | None:  # noqa: ARG001  the signature of a Runner
-    """Play a host whose nvidia-smi fails."""
-    return None
+def silent(argv: Sequence[str], timeout: float) -> _host_gpu.Answer:
+    """Play a host where there is nothing more to ask nvidia-smi for."""
+    raise AssertionError(f"{argv} within {timeout} s")
+
+
+FAILED = _host_gpu.Answer(9, "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,7 @@ def test_only_display_controllers_of_nvidia_count(tmp_path: Path) -> None:
     device(tmp_path, "0000:05:00.0", kind="0x020700", driver="mlx5_core")  # NIC
     device(tmp_path, "0000:06:00.0", kind="0x040300", driver="snd_hda_intel")  # the GPU's sound
     device(tmp_path, "0000:07:00.0", kind="0x030000", vendor="0x1002", driver="amdgpu")
-    gpus = _host_gpu.gpu_facts(tmp_path, no_answer, has_smi=False)
+    gpus = _host_gpu.gpu_facts(tmp_path, None, silent)
     assert [(gpu["index"], gpu["pci"], gpu["driver"]) for gpu in gpus] == [
         (0, "0000:01:00.0", "nvidia"),
         (1, "0000:02:00.0", "nouveau"),
@@ -126,7 +129,7 @@ def test_name_and_version_without_nvidia_smi(tmp_path: Path) -> None:
     information.parent.mkdir(parents=True)
     information.write_text("Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 64\n")
     (tmp_path / "proc/driver/nvidia/version").write_text(CLOSED_MODULE)
-    gpu = _host_gpu.gpu_facts(tmp_path, no_answer, has_smi=True)[0]
+    gpu = _host_gpu.gpu_facts(tmp_path, FAILED, silent)[0]
     assert (gpu["name"], gpu["driver_version"]) == ("NVIDIA H100 80GB HBM3", "550.163.01")
 
 
@@ -140,46 +143,119 @@ def test_bus_and_nvidia_smi_are_joined_by_address(tmp_path: Path) -> None:
     )
     asked = []
 
-    def run(argv: Sequence[str], timeout: float) -> str | None:
+    def ask(argv: Sequence[str], timeout: float) -> _host_gpu.Answer:
         asked.append((argv, timeout))
-        return answer
+        return _host_gpu.Answer(0, "")
 
-    gpus = _host_gpu.gpu_facts(tmp_path, run, has_smi=True)
-    assert [(gpu["pci"], gpu["index"], gpu["uuid"], gpu["driver"]) for gpu in gpus] == [
-        ("0000:3b:00.0", 1, "GPU-b", "nvidia"),
-        ("0000:5e:00.0", 0, "GPU-a", "nvidia"),
-        ("0000:af:00.0", 2, "GPU-c", None),
+    gpus = _host_gpu.gpu_facts(tmp_path, _host_gpu.Answer(0, answer), ask)
+    assert [(gpu["pci"], gpu["index"], gpu["uuid"], gpu["driver"], gpu["lost"]) for gpu in gpus] == [
+        ("0000:3b:00.0", 1, "GPU-b", "nvidia", False),
+        ("0000:5e:00.0", 0, "GPU-a", "nvidia", False),
+        ("0000:af:00.0", 2, "GPU-c", None, False),
     ]
-    limit = _host_gpu.SMI_TIMEOUT
-    assert asked == [(_host_gpu.SMI_COMMAND, limit), (_host_gpu.APP_COMMAND, limit)], "MIG is off, so nothing more"
+    assert asked == [(_host_gpu.APP_COMMAND, _host_gpu.SMI_TIMEOUT)], "MIG is off, so nothing more"
 
 
-SPEC = "---\ncdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices: []\n"
+ONE = "0, GPU-a, NVIDIA L40S, 49152, 48640, 8.9, 550.163.01, Disabled, 00000000:3B:00.0\n"
+OTHER = "1, GPU-b, NVIDIA L40S, 49152, 48640, 8.9, 550.163.01, Disabled, 00000000:5E:00.0\n"
+HANDLE = "Unable to determine the device handle for GPU"
 
 
 @pytest.mark.parametrize(
-    ("version", "daemon_json", "files", "ways"),
+    ("text", "addresses", "indices"),
     [
-        ("28.2.2", None, {}, []),
-        ("28.2.2", None, {"etc/cdi/nvidia.yaml": SPEC}, ["cdi"]),
-        ("28.5.2+dfsg4", None, {"run/cdi/nvidia.json": '{\n  "kind": "nvidia.com/gpu"}'}, ["cdi"]),
-        ("28.5.2", None, {"etc/cdi/other.yaml": "kind: amd.com/gpu\n"}, []),
-        ("28.1.1", None, {"etc/cdi/nvidia.yaml": SPEC}, []),
-        ("26.1.5+dfsg1", '{"features": {"cdi": true}}', {"etc/cdi/nvidia.yaml": SPEC}, ["cdi"]),
-        ("28.2.2", '{"features": {"cdi": false}}', {"etc/cdi/nvidia.yaml": SPEC}, []),
-        ("20.10.24", '{"runtimes": {"nvidia": {"path": "x"}}}', {}, ["runtime"]),
-        (None, '{"runtimes": {"crun": {}}}', {"usr/bin/nvidia-container-runtime-hook": ""}, ["gpus"]),
-        ("28.2.2", "{broken", {"etc/cdi/nvidia.yaml": SPEC}, ["cdi"]),
-        ("28.2.2", "[]", {}, []),
+        (f"{HANDLE}0000:3B:00.0: GPU is lost.  Reboot the system to recover this GPU\n", {"0000:3b:00.0"}, set()),
+        (f"{HANDLE} 0000:02:00.0: Unknown Error\n", {"0000:02:00.0"}, set()),
+        (f"{HANDLE}3: 0000:5F:00.0: Unknown Error\n{OTHER}", {"0000:5f:00.0"}, set()),
+        (f"{HANDLE}2: Unknown Error\n", set(), {2}),
+        (f"{HANDLE} 0000:02:00.0: Insufficient Permissions\n", set(), set()),
+        ("Unable to determine the device handle for gpu 0000:01:00.0: Not Found\n", {"0000:01:00.0"}, set()),
+        (ONE, set(), set()),
+        ("", set(), set()),
     ],
 )
-def test_ways(
-    tmp_path: Path, version: str | None, daemon_json: str | None, files: dict[str, str], ways: list[str]
-) -> None:
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert _host_gpu.docker_gpu_ways(tmp_path, version, daemon_json) == ways
+def test_gpus_that_nvidia_smi_cannot_reach(text: str, addresses: set[str], indices: set[int]) -> None:
+    assert _host_gpu.parse_lost(text) == (addresses, indices)
+
+
+@pytest.mark.parametrize(
+    ("answer", "lost"),
+    [
+        # It went on to the other one, and failed or not; what it says may be on either stream.
+        (_host_gpu.Answer(15, f"{HANDLE}0000:3B:00.0: GPU is lost.\n{OTHER}"), [True, False]),
+        (_host_gpu.Answer(0, OTHER, f"{HANDLE}0: 0000:3B:00.0: Unknown Error\n"), [True, False]),
+        (_host_gpu.Answer(0, OTHER), [True, False]),
+        # It gave up.
+        (_host_gpu.Answer(255, f"{HANDLE}0000:5E:00.0: Unknown Error\n"), [False, True]),
+        (_host_gpu.Answer(255, f"{HANDLE}1: Unknown Error\n"), [False, True]),
+        (FAILED, [False, False]),
+        (_host_gpu.Answer(None, "", "no answer within 30 s"), [False, False]),
+    ],
+)
+def test_lost_gpus(tmp_path: Path, answer: _host_gpu.Answer, lost: list[bool]) -> None:
+    device(tmp_path, "0000:3b:00.0", kind="0x030200", driver="nvidia")
+    device(tmp_path, "0000:5e:00.0", kind="0x030200", driver="nvidia")
+    gpus = _host_gpu.gpu_facts(tmp_path, answer, lambda _argv, _timeout: _host_gpu.Answer(0, ""))
+    assert [gpu["lost"] for gpu in gpus] == lost
+    assert [gpu["index"] for gpu in gpus] == [0, 1]
+
+
+@pytest.mark.parametrize("driver", ["vfio-pci", "nouveau", None])
+def test_a_gpu_that_the_driver_does_not_hold_is_not_lost_and_takes_no_index(tmp_path: Path, driver: str | None) -> None:
+    device(tmp_path, "0000:01:00.0", kind="0x030000", driver=driver)
+    device(tmp_path, "0000:3b:00.0", kind="0x030200", driver="nvidia")
+    answer = _host_gpu.Answer(0, ONE)
+    gpus = _host_gpu.gpu_facts(tmp_path, answer, lambda _argv, _timeout: _host_gpu.Answer(0, ""))
+    assert [(gpu["index"], gpu["uuid"], gpu["lost"]) for gpu in gpus] == [(1, None, False), (0, "GPU-a", False)]
+
+
+# As in NVIDIA's MIG User Guide ("Creating GPU Instances"); the second as drivers below 470 wrote it.
+WITH_MIG = """\
+GPU 0: A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+  MIG 1g.5gb      Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
+  MIG 1g.5gb+me   Device  1: (UUID: MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb)
+GPU 10: A100-SXM4-40GB (UUID: GPU-b)
+  MIG 1c.3g.20gb  Device  0: (UUID: MIG-x)
+"""
+WITH_OLD_MIG = """\
+GPU 0: A100-SXM4-40GB (UUID: GPU-e86cb44c)
+  MIG 3g.20gb Device 0: (UUID: MIG-GPU-e86cb44c/1/0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            WITH_MIG,
+            {
+                "GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77": [
+                    ("0:0", "1g.5gb", "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f"),
+                    ("0:1", "1g.5gb+me", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"),
+                ],
+                "GPU-b": [("10:0", "1c.3g.20gb", "MIG-x")],
+            },
+        ),
+        (WITH_OLD_MIG, {"GPU-e86cb44c": [("0:0", "3g.20gb", "MIG-GPU-e86cb44c/1/0")]}),
+        ("No devices were found\n", {}),
+        ("  MIG 3g.20gb Device 0: (UUID: MIG-without-a-GPU)\n", {}),
+    ],
+)
+def test_mig_devices(text: str, expected: dict[str, list[tuple[str, str, str]]]) -> None:
+    found = _host_gpu.parse_list(text)
+    assert {uuid: [tuple(part.values()) for part in parts] for uuid, parts in found.items()} == expected
+
+
+def test_processes_in_mig_devices_are_told_with_their_gpu(tmp_path: Path) -> None:
+    listed = "GPU 0: NVIDIA L40S (UUID: GPU-a)\n  MIG 1g.5gb     Device  0: (UUID: MIG-1)\n"
+    answers = {
+        _host_gpu.APP_COMMAND: "GPU-a, 1, one, 1\nMIG-1, 2, two, 2\nGPU-b, 3, three, 3\n",
+        _host_gpu.LIST_COMMAND: listed,
+    }
+    answer = _host_gpu.Answer(0, ONE.replace("Disabled", "Enabled"))
+    (gpu,) = _host_gpu.gpu_facts(tmp_path, answer, lambda argv, _timeout: _host_gpu.Answer(0, answers[tuple(argv)]))
+    assert gpu["processes"] == [{"pid": 1, "name": "one", "memory": MIB}, {"pid": 2, "name": "two", "memory": 2 * MIB}]
+    assert gpu["mig_devices"] == [{"index": "0:0", "profile": "1g.5gb", "uuid": "MIG-1"}]
 
 
 @pytest.mark.parametrize(

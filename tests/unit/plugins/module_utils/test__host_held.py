@@ -33,7 +33,7 @@ def process(root: Path, pid: int, cgroup: str, **kib: int) -> None:
 def test_memory_by_server(tmp_path: Path) -> None:
     # systemd's control groups, nested ones of a host in a container, and cgroupfs.
     process(tmp_path, 10, f"/system.slice/docker-{CHAT}.scope", anonymous=100, shared=20, file=999)
-    process(tmp_path, 11, f"/x/docker-{'d' * 64}.scope/docker/{CHAT}", anonymous=1)
+    process(tmp_path, 11, f"/docker/{'d' * 64}/system.slice/docker-{CHAT}.scope", anonymous=1)
     process(tmp_path, 12, f"/docker/{CHAT}", anonymous=5)
     process(tmp_path, 20, f"/docker/{EMBED}", anonymous=7)
     process(tmp_path, 30, f"/docker/{OTHER}", anonymous=1000)
@@ -48,11 +48,26 @@ def test_memory_by_server(tmp_path: Path) -> None:
     ]
     held, owners = held_memory(tmp_path, NAMES, on_gpus)
     assert held == {
-        # The nested one is the outer container's: it is not ours by name.
-        "chat": {"memory": 125 * KIB, "gpus": {"GPU-1": 530}},
+        "chat": {"memory": 126 * KIB, "gpus": {"GPU-1": 530}},
         "embed": {"memory": 7 * KIB, "gpus": {}},
     }
-    assert owners == {10: "chat", 12: "chat", 20: "embed"}
+    assert owners == {10: "chat", 11: "chat", 12: "chat", 20: "embed"}
+
+
+def test_the_kernel_counts_where_it_can(tmp_path: Path) -> None:
+    # Two processes that share memory, one of them in a group of its own below the container's.
+    process(tmp_path, 10, f"/system.slice/docker-{CHAT}.scope", anonymous=100, shared=50)
+    process(tmp_path, 11, f"/system.slice/docker-{CHAT}.scope/worker", anonymous=100, shared=50)
+    process(tmp_path, 20, f"/docker/{EMBED}", anonymous=7)
+    for name, text in (
+        (f"system.slice/docker-{CHAT}.scope", "anon 120000\nfile 999999\nkernel 5\nshmem 30000\nanon_thp 7\n"),
+        (f"docker/{EMBED}", "cache 5\nrss 7168\nshmem 0\n"),  # of version 1, which counts otherwise
+    ):
+        (tmp_path / "sys/fs/cgroup" / name).mkdir(parents=True)
+        (tmp_path / "sys/fs/cgroup" / name / "memory.stat").write_text(text)
+    held, owners = held_memory(tmp_path, NAMES, [])
+    assert {name: entry["memory"] for name, entry in held.items()} == {"chat": 150000, "embed": 7 * KIB}
+    assert owners == {10: "chat", 11: "chat", 20: "embed"}
 
 
 def test_without_servers_nothing_is_read(tmp_path: Path) -> None:

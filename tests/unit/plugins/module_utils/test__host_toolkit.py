@@ -39,6 +39,7 @@ def test_without_it(tmp_path: Path) -> None:
 
 def test_from_dpkg(tmp_path: Path) -> None:
     write(tmp_path, "var/lib/dpkg/status", STATUS)
+    write(tmp_path, "var/lib/dpkg/info/libnvidia-container1:amd64.list")
     for name in ("usr/bin/nvidia-ctk", "usr/bin/nvidia-container-runtime-hook"):
         write(tmp_path, name)
     write(tmp_path, "lib/systemd/system/nvidia-cdi-refresh.service")
@@ -55,8 +56,21 @@ def test_from_dpkg(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["deinstall ok config-files", "install ok half-configured"])
 def test_what_was_removed_or_is_half_there_does_not_count(tmp_path: Path, status: str) -> None:
+    write(tmp_path, "var/lib/dpkg/info/nvidia-container-toolkit.list")
     write(tmp_path, "var/lib/dpkg/status", package("nvidia-container-toolkit", "1.17.9-1", status))
     assert toolkit_facts(tmp_path, silent)["packages"] == {}
+
+
+def test_a_long_list_without_the_toolkit_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "var/lib/dpkg/status", STATUS)  # which tells of it, so that reading it would show
+    write(tmp_path, "var/lib/dpkg/info/nvidia-container-toolkitty.list")
+    assert toolkit_facts(tmp_path, silent)["packages"] == {}
+
+
+def test_from_itself_where_there_is_no_manager_of_packages(tmp_path: Path) -> None:
+    write(tmp_path, "usr/local/bin/nvidia-ctk")
+    facts = toolkit_facts(tmp_path, lambda _argv, _timeout: "NVIDIA Container Toolkit CLI version 1.20.0\n")
+    assert (facts["version"], facts["packages"], facts["ctk"]) == ("1.20.0", {}, "/usr/local/bin/nvidia-ctk")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.llmops.serving.plugins.module_utils._host import host_facts
 from ansible_collections.llmops.serving.plugins.modules import host_info
+from tests.unit.plugins.module_utils.test__host_gpu import device
 
 ROOT = Path(__file__).parents[4]
 
@@ -53,4 +55,12 @@ def test_every_value_is_documented() -> None:
     _status, result = run({})
     assert set(result["host"]) == set(documented)
     assert set(result["host"]["docker"]) == set(documented["docker"]["contains"])
-    assert set(result["host"]["distribution"]) == set(documented["distribution"]["sample"])
+    for name in ("distribution", "nvidia", "toolkit", "cdi"):
+        assert set(result["host"][name]) == set(documented[name]["sample"]), name
+    assert set(result["host"]["nvidia"]["smi"]) == set(documented["nvidia"]["sample"]["smi"])
+
+
+def test_every_value_of_a_gpu_is_documented(tmp_path: Path) -> None:
+    device(tmp_path, "0000:3b:00.0", kind="0x030200", driver="nvidia")
+    (gpu,) = host_facts(str(tmp_path))["gpus"]
+    assert set(gpu) == set(yaml.safe_load(host_info.RETURN)["host"]["contains"]["gpus"]["sample"][0])
