@@ -12,12 +12,13 @@
 from __future__ import annotations
 
 from llmops_serving.errors import DriverError, Interrupted, UsageError
-from llmops_serving.results import Check, HostResult, Model, Probe, RunResult, Server, Step
+from llmops_serving.results import Check, Fit, HostResult, Model, Probe, RunResult, Server, Step
 from llmops_serving.site import Site
 
 __all__ = [
     "Check",
     "DriverError",
+    "Fit",
     "HostResult",
     "Interrupted",
     "Model",

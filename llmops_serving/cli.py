@@ -45,13 +45,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"llmops {version('llmops-serving')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (
-        ("plan", "tell what apply would change; exit code 3 if anything"),
+        ("plan", "tell what apply would change and what memory it takes; exit code 3 if anything changes"),
         ("apply", "make the hosts serve what the inventory says, and prove it with real requests"),
         ("verify", "probe what runs with real requests, and change nothing"),
         ("remove", "remove the servers of the inventory from its hosts"),
     ):
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=_EPILOG)
         _add_options(command, may_change=name in {"apply", "remove"})
+        if name == "plan":
+            command.add_argument(
+                "--hardware",
+                metavar="FILE",
+                help="plan for the GPUs in a file of nvidia-smi's answer in the place of the hosts' own (docs/gpu.md)",
+            )
         command.set_defaults(run=_run_site)
     add_lab_parser(commands, apply=lambda site, args: _run_and_show(site, "apply", args))
     return parser
@@ -123,7 +129,7 @@ def _watched(site: Site, command: str, args: argparse.Namespace) -> RunResult:
     with ConsoleProgress(Console(stderr=True, highlight=False), raw=args.verbose > 0) as progress:
         match command:
             case "plan":
-                return site.plan(diff=args.diff, progress=progress)
+                return site.plan(diff=args.diff, hardware=args.hardware, progress=progress)
             case "verify":
                 return site.verify(progress=progress)
             case "remove":

@@ -49,7 +49,7 @@ def add_lab_parser(
 
     up = actions.add_parser("up", help="boot the lab and apply inventories/lab to it")
     up.add_argument("--hosts", type=int, default=1, metavar="N", help="number of hosts (default: 1)")
-    up.add_argument("--suite", default="bookworm", help="Debian release of the hosts: bookworm or trixie")
+    up.add_argument("--suite", default="bookworm", help="Debian release of the hosts: bookworm, trixie or forky")
     up.add_argument("--engines", default="", metavar="LIST", help=ENGINES_HELP)
     up.add_argument("--no-apply", action="store_true", help="boot the hosts and leave them bare")
     up.add_argument("--json", action="store_true", help="one JSON document on stdout, progress on stderr")
@@ -74,7 +74,7 @@ def add_lab_parser(
     verbs = host.add_subparsers(dest="verb", required=True, metavar="VERB")
     create = verbs.add_parser("create", help="boot a bare host")
     create.add_argument("name", metavar="NAME")
-    create.add_argument("--suite", default="bookworm", help="Debian release: bookworm or trixie")
+    create.add_argument("--suite", default="bookworm", help="Debian release: bookworm, trixie or forky")
     create.add_argument("--engines", default="", metavar="LIST", help=ENGINES_HELP)
     create.set_defaults(run=_host_create)
     destroy = verbs.add_parser("destroy", help="remove a host with all that is on it")

@@ -29,6 +29,7 @@ _PLANNED = {
     "removed": "remove",
     "unchanged": "keep",
 }
+_FIT_STYLES = {"fits": "green", "fits with": "yellow", "does not fit": "bold red", "unknown": "dim"}
 _SAMPLE = 200
 _LOG_LINES = 8
 
@@ -45,6 +46,9 @@ def render(result: RunResult) -> RenderableType:
     parts: list[RenderableType] = []
     if result.servers:
         parts.append(server_table(result))
+    # What fits is of interest before it is done, and afterwards only where it did not.
+    if result.check or not result.ok:
+        parts += _fits(result)
     if result.check and result.changed:
         parts += _would_change(result)
     parts += _notices(result)
@@ -115,6 +119,25 @@ def _shorten(text: str) -> str:
     # An answer comes from a model: line breaks would tear the table, and escape codes could draw outside of it.
     clean = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text).split())
     return clean if len(clean) <= _SAMPLE else clean[: _SAMPLE - 1] + "…"
+
+
+def _fits(result: RunResult) -> Iterator[RenderableType]:
+    for host in result.hosts:
+        if not host.fits:
+            continue
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for title in ("host", "server", "memory"):
+            table.add_column(title, overflow="fold")
+        table.add_column("sum", overflow="fold", ratio=1)
+        for position, fit in enumerate(host.fits):
+            said = Text(fit.line)
+            if fit.remedy:
+                said.append(f"\n{fit.remedy}", style="yellow")
+            name = Text(host.name if position == 0 else "", style="bold")
+            verdict = Text(fit.verdict, style=_FIT_STYLES.get(fit.verdict, ""))
+            table.add_row(name, Text(fit.server, style="bold"), verdict, said)
+        yield Text("")
+        yield table
 
 
 def _would_change(result: RunResult) -> Iterator[RenderableType]:

@@ -142,6 +142,27 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """Whether one server fits into the memory of its host, by the preflight's sum.
+
+    Attributes:
+        server: Its name in `serving_servers`.
+        verdict: `fits`, `fits with` (what the remedy says), `does not fit`, or `unknown`.
+        where: The memory it was compared with, such as the GPUs and what is free there.
+        line: The sum in GiB, for people.
+        remedy: What to change, empty where nothing need be.
+        data: Everything that the module returned.
+    """
+
+    server: str
+    verdict: str
+    where: str = ""
+    line: str = ""
+    remedy: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
 class Step:
     """One task on one host, or one item of its loop.
 
@@ -180,6 +201,7 @@ class HostResult:
         models: Its models by name.
         problems: What the preflight found wrong, a line each; nothing was changed then.
         notices: What the user should know although nothing is wrong, a line each.
+        fits: What each of its servers needs of its memory, in check mode.
         error: The task that failed and why, None if none did.
         steps: What ran, in order, without what was skipped.
     """
@@ -192,6 +214,7 @@ class HostResult:
     models: Mapping[str, Model] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    fits: tuple[Fit, ...] = ()
     error: str | None = None
     steps: tuple[Step, ...] = ()
 
@@ -267,6 +290,7 @@ class RunResult:
                     "models": {name: dict(model.data) for name, model in host.models.items()},
                     "problems": list(host.problems),
                     "notices": list(host.notices),
+                    "fits": [dict(fit.data) for fit in host.fits],
                     "error": host.error,
                 }
                 for host in self.hosts
@@ -282,6 +306,7 @@ class _Host:
     models: dict[str, Model] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    fits: tuple[Fit, ...] = ()
     errors: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     looped: set[str] = field(default_factory=set)
@@ -483,7 +508,9 @@ def _read_preflight(host: _Host, result: Mapping[str, Any], step: Step) -> None:
     for problem in result.get("problems") or []:
         if str(problem) not in host.problems:
             host.problems.append(str(problem))
-    host.notices += [str(notice) for notice in result.get("notices") or []]
+    host.notices += [str(notice) for notice in result.get("notices") or [] if str(notice) not in host.notices]
+    # A second look, after a driver was installed, knows more than the first.
+    host.fits = tuple(fit_of(entry) for entry in result.get("fits") or [] if isinstance(entry, dict))
 
 
 _READERS = {
@@ -577,6 +604,19 @@ def model_of(name: str, result: Mapping[str, Any]) -> Model:
     )
 
 
+def fit_of(result: Mapping[str, Any]) -> Fit:
+    """Read an entry of `fits` in the result of the module `preflight`.
+
+    Args:
+        result: The entry.
+
+    Returns:
+        What one server needs.
+    """
+    words = {word: _text(result, word) for word in ("server", "verdict", "where", "line", "remedy")}
+    return Fit(**words, data=dict(result))
+
+
 def own_words(result: Mapping[str, Any]) -> dict[str, Any]:
     """Take from a result what the module itself said.
 
@@ -624,6 +664,7 @@ def _finish(name: str, host: _Host, stats: Mapping[str, Any] | None) -> HostResu
         models=host.models,
         problems=tuple(host.problems),
         notices=tuple(host.notices),
+        fits=host.fits,
         error=error,
         steps=tuple(host.steps),
     )

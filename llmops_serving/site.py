@@ -70,17 +70,26 @@ class Site:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     keep_artifacts: str | os.PathLike[str] | None = None
 
-    def plan(self, *, diff: bool = False, progress: Progress | None = None) -> RunResult:
-        """Tell what `apply` would change, and change nothing.
+    def plan(
+        self,
+        *,
+        diff: bool = False,
+        hardware: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> RunResult:
+        """Tell what `apply` would change, and whether the servers fit, and change nothing.
 
         Args:
             diff: Let modules report differences, secrets masked.
+            hardware: A file of what nvidia-smi says on another machine; the plan is then whether the servers would fit
+                there, and nothing else. docs/gpu.md has the command that writes it.
             progress: Somebody who watches the run.
 
         Returns:
             The results; `changed` says whether `apply` would change something.
         """
-        return self._run("plan", check=True, diff=diff, progress=progress)
+        elsewhere = {"serving_hardware": str(_existing(hardware, "file of nvidia-smi's answer"))} if hardware else {}
+        return self._run("plan", check=True, diff=diff, extra_vars=elsewhere, progress=progress)
 
     def apply(self, *, check: bool = False, diff: bool = False, progress: Progress | None = None) -> RunResult:
         """Make the hosts serve what the inventory says, and prove it with real requests.
@@ -120,7 +129,13 @@ class Site:
         return self._run("remove", check=check, diff=diff, progress=progress)
 
     def _run(
-        self, command: str, *, check: bool = False, diff: bool = False, progress: Progress | None = None
+        self,
+        command: str,
+        *,
+        check: bool = False,
+        diff: bool = False,
+        extra_vars: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
     ) -> RunResult:
         watcher = progress or _Silence()
         run = PlaybookRun(
@@ -129,7 +144,11 @@ class Site:
             limit=self.limit,
             check=check,
             diff=diff,
-            extra_vars={**self.extra_vars, **({"serving_only": list(self.servers)} if self.servers else {})},
+            extra_vars={
+                **self.extra_vars,
+                **(extra_vars or {}),
+                **({"serving_only": list(self.servers)} if self.servers else {}),
+            },
             options=self._options(),
             become_password=self.become_password,
             verbosity=self.verbosity,
@@ -189,7 +208,9 @@ def _refuse_nothing(result: RunResult, outcome: Outcome, site: Site, where: str)
             msg = f"no host in the group serving of {where}: list the hosts that shall serve in this group"
             raise UsageError(msg)
         raise DriverError("\n".join(result.errors))
-    unknown = sorted(set(site.servers) - {server.name for server in result.servers})
+    # Where only memory was judged, no server was looked at.
+    known = {server.name for server in result.servers} | {fit.server for host in result.hosts for fit in host.fits}
+    unknown = sorted(set(site.servers) - known)
     if result.ok and unknown:
         msg = f"no server named {', '.join(unknown)} in serving_servers of {where}"
         raise UsageError(msg)

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 # In the order in which an apply needs them; engines are found by their definitions.
 ROLES = (
     "preflight",
+    "nvidia_driver",
     "docker",
+    "nvidia_container_toolkit",
     "models",
     "engine",
     *sorted(path.parent.name for path in ROOT.glob("roles/*/engine.yml")),

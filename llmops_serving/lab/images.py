@@ -26,7 +26,8 @@ from llmops_serving.lab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HOST_SUITES = ("bookworm", "trixie")
+#: forky is a testing suite, and the one with a Docker that has CDI on without being told (28.2 and newer).
+HOST_SUITES = ("bookworm", "trixie", "forky")
 
 TORCH_VERSION = "2.13.0"
 INFINITY_PINS = "infinity-pins.txt"
@@ -54,6 +55,9 @@ OWN_ENGINES = {
     "aphrodite": EngineImage("registry.lab:5000/llmops/aphrodite-openai", "0.24.1-cpu"),
     "aphrodite-unpatched": EngineImage("registry.lab:5000/llmops/aphrodite-openai", "0.24.1-cpu-unpatched"),
 }
+#: What the role nvidia_container_toolkit starts to prove that containers see GPUs: a plain Debian, the lab's own.
+PROOF_SUITE = "bookworm"
+PROOF_IMAGE = EngineImage("docker.io/library/debian", "12.12-slim")
 
 
 def base(suite: str) -> Recipe:

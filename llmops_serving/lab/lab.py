@@ -66,7 +66,7 @@ class Lab:
 
         Args:
             hosts: number of hosts; further hosts that exist stay.
-            suite: Debian suite of the hosts, bookworm or trixie.
+            suite: Debian suite of the hosts, one of `images.HOST_SUITES`.
             progress: receives lines about what is being done.
             engines: names of `images.ENGINE_RECIPES`; images of others are neither built nor pushed.
 
@@ -274,6 +274,12 @@ class Lab:
         add("registry", [image(images.REGISTRY)], lambda: registry.ensure(client, self.paths, port, reporter))
         for engine in slowest_first:
             add(f"push {engine}", ["registry", images.ENGINE_RECIPES[engine].name], push(engine))
+        plain = images.base(images.PROOF_SUITE)
+        add(
+            "push debian",
+            ["registry", image(plain)],
+            lambda: registry.push(client, port, plain.tag, images.PROOF_IMAGE, reporter),
+        )
         for name, facts in state.hosts.items():
             # Hosts that were not asked for are started if they stopped, and never replaced.
             needs = [image(images.host(facts.suite))] if name in names else []

@@ -45,6 +45,10 @@ options:
     type: list
     elements: str
     default: []
+  variants:
+    description: By server, the one of its engine's images that suits the host's driver where the server names none.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -67,7 +71,6 @@ import typing as t
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
 from ansible_collections.llmops.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import (
-    accelerator_problems,
     choice_problems,
     inventory_problems,
     questions,
@@ -86,6 +89,7 @@ def preflight_questions(  # noqa: PLR0913, PLR0917  one for each option of the f
     images: dict[str, str] | None = None,
     search: list[str] | None = None,
     only: list[str] | None = None,
+    variants: dict[str, str] | None = None,
 ) -> dict[str, t.Any]:
     """Judge a host's inventory, and prepare what the host is asked."""
     servers, models = plain(servers), plain(models)
@@ -97,12 +101,9 @@ def preflight_questions(  # noqa: PLR0913, PLR0917  one for each option of the f
         engines=definitions(),
         images=images or {},
         search=search or (),
+        variants=variants or {},
     )
-    problems = [
-        *accelerator_problems(accelerator),
-        *inventory_problems(servers, site),
-        *choice_problems(servers, only or []),
-    ]
+    problems = [*inventory_problems(servers, site), *choice_problems(servers, only or [])]
     return {"problems": problems, **questions(servers, site)}
 
 

@@ -44,6 +44,14 @@ options:
     type: list
     elements: path
     default: []
+  variants:
+    description: By server, the one of its engine's images that suits the host's driver where the server names none.
+    type: dict
+    default: {}
+  gpu_way:
+    description: How containers get GPUs, V(cdi), V(runtime) or V(gpus).
+    type: str
+    default: cdi
 """
 
 EXAMPLES = r"""
@@ -80,6 +88,8 @@ def server_plans(  # noqa: PLR0913, PLR0917  one for each option of the filter
     accelerator: str = "cpu",
     images: dict[str, str] | None = None,
     search: list[str] | None = None,
+    variants: dict[str, str] | None = None,
+    gpu_way: str = "cdi",
 ) -> dict[str, dict[str, t.Any]]:
     """Plan each server of a host."""
     servers = plain(servers)
@@ -91,6 +101,8 @@ def server_plans(  # noqa: PLR0913, PLR0917  one for each option of the filter
         engines=definitions(),
         images=images or {},
         search=search or (),
+        variants=variants or {},
+        gpu_way=gpu_way,
     )
     if problems := inventory_problems(servers, site):
         raise AnsibleFilterError("; ".join(problems))

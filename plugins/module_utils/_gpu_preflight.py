@@ -128,8 +128,9 @@ def requirement_problem(server: str, image: str, requires: str, host: dict[str, 
     if not suits(requires, driver):
         floor = floor_of(requires) or "newer"
         return (
-            f"{where}: {image} says that it needs {requires.split(maxsplit=1)[0]}, so driver {floor} or newer, and the host has "
-            f"{_driver_words(driver)}: {_NEWER_DRIVER}, or set image of the server to a release for an older CUDA"
+            f"{where}: {image} says that it needs {requires.split(maxsplit=1)[0]}, so driver {floor} or newer, and the "
+            f"host has {_driver_words(driver)}: {_NEWER_DRIVER}, or set image of the server to a release for an older "
+            "CUDA"
         )
     major = version_tuple(requires.partition("cuda>=")[2])[:1]
     floor = CAPABILITY_FLOORS.get(major[0], "") if major else ""
@@ -176,8 +177,8 @@ def reload_notices(endangered: t.Sequence[str]) -> list[str]:
     """Say beforehand which servers a reload of systemd may take the GPUs from."""
     return [
         f"server {name} got its GPUs through the toolkit's hook, and a change of any server's unit takes them away "
-        "again: it is asked a real question after each change, and started anew if it cannot answer; set serving_gpu_way "
-        "to cdi to be rid of this"
+        "again: it is asked a real question after each change, and started anew if it cannot answer; set "
+        "nvidia_container_toolkit_way to cdi to be rid of this"
         for name in endangered
     ]
 

@@ -103,25 +103,29 @@ def port_problems(servers: list[dict[str, t.Any]], ports: list[dict[str, t.Any]]
             yield f"{where} is held by {who} on the host: choose another port, or stop that program"
 
 
-def image_needs(servers: list[dict[str, t.Any]], docker_dir: str) -> tuple[list[str], list[DiskNeed]]:
+def image_needs(
+    servers: list[dict[str, t.Any]], docker_dir: str, for_gpus: bool = False
+) -> tuple[list[str], list[DiskNeed], dict[str, str]]:
     """Ask the registries for the images that the host does not have yet.
 
     Args:
         servers: `name` and `image` of each server.
         docker_dir: Where Docker keeps its images.
+        for_gpus: Whether to ask what the images need of a driver.
 
     Returns:
-        The problems, and what the images need on disk.
+        The problems, what the images need on disk, and by image its NVIDIA_REQUIRE_CUDA.
     """
-    problems, needs = [], []
+    problems, needs, requires = [], [], {}
     for image in dict.fromkeys(server["image"] for server in servers if not _has_image(server)):
-        answer = check_image(image)
+        answer = check_image(image, for_gpus=for_gpus)
+        requires[image] = answer.requires
         if answer.problem:
             name = next(server["name"] for server in servers if server["image"] == image)
             problems.append(f"serving_servers[{name!r}].{answer.problem}")
         elif answer.size:
             needs.append(DiskNeed(docker_dir, f"the image {image}", int(answer.size * _UNPACKED)))
-    return problems, needs
+    return problems, needs, requires
 
 
 def disk_problems(needs: list[DiskNeed], disk: dict[str, dict[str, t.Any]]) -> t.Iterator[str]:

@@ -39,6 +39,37 @@ options:
         description: Full name of the image.
         type: str
         required: true
+      alternatives:
+        description:
+          - Images that it may be served from, the best first, each with C(variant), C(image), and the oldest C(driver)
+            and compute C(capability) that it runs on. The first that suits the host takes the place of
+            O(servers[].image).
+        type: list
+        elements: dict
+        default: []
+      demand:
+        description: What it asks of memory and GPUs, as P(llmops.serving.preflight_questions#filter) makes it.
+        type: dict
+        default: {}
+  accelerator:
+    description: What the servers compute on.
+    type: str
+    choices:
+      - cpu
+      - cuda
+    default: cpu
+  driver_follows:
+    description: Whether a driver for the GPUs will be installed after this look, so that none is missing yet.
+    type: bool
+    default: false
+  hardware:
+    description:
+      - What C(nvidia-smi) says on another machine, to judge whether the servers would fit there. Nothing but memory,
+        driver and GPUs is judged then.
+      - The answer to C(nvidia-smi --format=csv,noheader,nounits) with C(--query-gpu=) index, uuid, name, memory.total,
+        memory.free, compute_cap, driver_version and mig.mode.current, in this order.
+    type: str
+    default: ""
   needs:
     description: Files that models must have for their engine to load them.
     type: list
@@ -103,10 +134,24 @@ problems:
   type: list
   elements: str
 notices:
-  description: What the user should know although nothing is wrong, as it was given.
+  description: What the user should know although nothing is wrong, as it was given and as it was found.
   returned: always
   type: list
   elements: str
+variants:
+  description: By server, the one of its engine's images that suits the host, where that is not the newest.
+  returned: always
+  type: dict
+  sample: {chat: cuda12}
+fits:
+  description:
+    - What each server needs of the memory that is free now, and whether it has it. Empty where the GPUs cannot be
+      asked.
+    - C(verdict) is V(fits), V(fits with) what C(remedy) says, V(does not fit), or V(unknown). C(line) is the sum in
+      GiB, C(sum) its parts in bytes, C(need) and C(have) bytes of each GPU or of the host's memory.
+  returned: always
+  type: list
+  elements: dict
 host:
   description: The facts of the host, as the module M(llmops.serving.host_info) returns them.
   returned: always
@@ -117,17 +162,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.serving.plugins.module_utils._host import host_facts
-from ansible_collections.llmops.serving.plugins.module_utils._model_plan import ModelPlan, plan_models
-from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
-from ansible_collections.llmops.serving.plugins.module_utils._preflight import (
-    DiskNeed,
-    disk_problems,
-    file_problems,
-    host_problems,
-    image_needs,
-    port_problems,
-)
+from ansible_collections.llmops.serving.plugins.module_utils._look import Look
 
 ARGUMENTS: dict[str, t.Any] = {
     "servers": {
@@ -139,8 +174,13 @@ ARGUMENTS: dict[str, t.Any] = {
             "bind": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "required": True},
             "image": {"type": "str", "required": True},
+            "alternatives": {"type": "list", "elements": "dict", "default": []},
+            "demand": {"type": "dict", "default": {}},
         },
     },
+    "accelerator": {"type": "str", "choices": ["cpu", "cuda"], "default": "cpu"},
+    "driver_follows": {"type": "bool", "default": False},
+    "hardware": {"type": "str", "default": ""},
     "needs": {
         "type": "list",
         "elements": "dict",
@@ -162,25 +202,10 @@ ARGUMENTS: dict[str, t.Any] = {
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    params = module.params
-    for notice in params["notices"]:
+    result = Look(module.params).run()
+    for notice in result["notices"]:
         module.warn(notice)
-    host = host_facts(model_dir=params["model_dir"])
-    problems = [*host_problems(host), *port_problems(params["servers"], host["ports"])]
-    plans: dict[str, ModelPlan] = {}
-    try:
-        plans = plan_models(
-            params["models"], path=params["model_dir"], hub_url=params["hub_url"], token=params["token"] or ""
-        )
-    except ModelError as exc:
-        problems.append(str(exc))
-    problems += [plan.problem for plan in plans.values() if plan.problem]
-    problems += file_problems(params["needs"], {name: plan.files for name, plan in plans.items()})
-    image_lines, needs = image_needs(params["servers"], host["docker"]["root_dir"])
-    needs += [DiskNeed(params["model_dir"], name, plan.bytes) for name, plan in plans.items() if plan.bytes]
-    problems += [*image_lines, *disk_problems(needs, host["disk"])]
-    # A hub that does not answer is the same problem for each of its models.
-    module.exit_json(changed=False, problems=list(dict.fromkeys(problems)), notices=params["notices"], host=host)
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

@@ -199,8 +199,8 @@ seconds:
   type: dict
 neighbours:
   description:
-    - Servers of the host that got their GPUs in a way which the reload of systemd takes back, each with C(name), C(action)
-      and C(cause). They were asked a real question afterwards, and started anew when they could not answer.
+    - Servers of the host that got their GPUs in a way which the reload of systemd takes back, each with C(name),
+      C(action) and C(cause). They were asked a real question afterwards, and started anew when they could not answer.
   returned: always
   type: list
   elements: dict
@@ -347,7 +347,7 @@ def demand_neighbours(neighbours: list[dict[str, str]]) -> None:
                 "neighbour {}".format(entry["name"]),
                 "it lost its GPUs when systemd read the changed unit, and does not serve after a new start: "
                 + entry["cause"],
-                "set serving_gpu_way to cdi, which such a reload does not touch, and run again",
+                "set nvidia_container_toolkit_way to cdi, which such a reload does not touch, and run again",
             )
 
 

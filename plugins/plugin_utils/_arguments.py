@@ -24,6 +24,7 @@ STRUCTURE: t.Final = frozenset(
         "bind",
         "engine",
         "environment",
+        "fit",
         "gate",
         "gpus",
         "image",

@@ -26,10 +26,12 @@ Definition = dict[str, t.Any]
 _OPTIONAL: t.Final[Definition] = {
     "arguments": {},
     "caches": {},
+    "capability": {},
     "doctor": [],
     "environment": {},
     "healthy_but": [],
     "lacks": {},
+    "memory": {},
     "needs": [],
     "notice": "",
     "open_routes": [],
@@ -37,7 +39,7 @@ _OPTIONAL: t.Final[Definition] = {
     "splits_arguments": False,
 }
 # Parts that an image may change.
-_PER_IMAGE: t.Final = ("arguments", "options", "lacks", "environment", "load")
+_PER_IMAGE: t.Final = ("arguments", "options", "lacks", "environment", "load", "memory")
 
 # The safe loader in C is ten times as fast where PyYAML has it, and each task of a run loads anew.
 _LOADER: t.Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -72,8 +74,8 @@ def of_variant(definition: Definition, variant: str) -> Definition:
         variant: A key of its `images`; one that it lacks gives the definition as it is.
 
     Returns:
-        The definition in which `arguments`, `options`, `lacks`, `environment`, `load` and `entrypoint` hold what the
-        image says, over what holds for all images. An image takes an option away with null.
+        The definition in which `arguments`, `options`, `lacks`, `environment`, `load`, `memory` and `entrypoint` hold
+        what the image says, over what holds for all images. An image takes an option away with null.
     """
     image = definition["images"].get(variant, {})
     merged = {key: {**definition[key], **image.get(key, {})} for key in _PER_IMAGE}

@@ -14,6 +14,8 @@ import typing as t
 from dataclasses import dataclass
 from posixpath import basename
 
+from ansible_collections.llmops.serving.plugins.module_utils._gpu_proof import RULES as GPU_RULES
+from ansible_collections.llmops.serving.plugins.module_utils._gpu_words import gpu_words
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import parse_models
 from ansible_collections.llmops.serving.plugins.plugin_utils._arguments import arguments
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import of_variant
@@ -108,13 +110,16 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         "cache": CACHE_DIR.format(name=server["name"]) if definition["caches"] else None,
         "healthy_but": definition["healthy_but"],
         "load": definition["load"] | ({"timeout": server["load_timeout"]} if server.get("load_timeout") else {}),
-        "doctor": definition["doctor"],
+        # What Docker says when it cannot give a container its GPUs is the same for every engine.
+        "doctor": definition["doctor"] + (GPU_RULES if container.gpus else []),
         "unit_words": {
             "title": definition["title"],
             # By the names in the inventory: what clients call them may be anything, and a unit's text may not.
             "models": [spec.name for spec in specs],
             "stop_seconds": definition["stop_seconds"],
-            "run": _docker_words(server, definition, container) + _entry(command),
+            # The specification of CDI is made anew at each boot.
+            "after": ["nvidia-cdi-refresh.service"] if container.gpus and site.gpu_way == "cdi" else [],
+            "run": _docker_words(server, definition, container, site) + _entry(command),
         },
     }
 
@@ -136,7 +141,7 @@ class _Container:
     gpus: list[str]
 
 
-def _docker_words(server: Mapping[str, t.Any], definition: Definition, container: _Container) -> list[str]:
+def _docker_words(server: Mapping[str, t.Any], definition: Definition, container: _Container, site: Site) -> list[str]:
     bind = server.get("bind") or "127.0.0.1"
     host = f"[{bind}]" if ":" in bind else bind
     words = ["--rm", "--name", f"llmops-{server['name']}", "--pull", "never", "--init", "--log-driver", "none"]
@@ -150,8 +155,7 @@ def _docker_words(server: Mapping[str, t.Any], definition: Definition, container
         words += ["--shm-size", definition["shm"]]
     if definition["models"].get("named_by_path"):
         words += ["--workdir", MODELS]
-    # CDI, which survives the `systemctl daemon-reload` that every change of a unit needs.
-    words += [word for gpu in container.gpus for word in ("--device", f"nvidia.com/gpu={gpu}")]
+    words += gpu_words(site.gpu_way, container.gpus)
     words += [word for mount in container.mounts for word in ("--mount", mount)]
     words += [word for name, value in container.environment.items() for word in ("--env", f"{name}={value}")]
     return words

@@ -18,6 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import parse_models
 from ansible_collections.llmops.serving.plugins.plugin_utils._checks import file_needs, server_notices, server_problems
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import role_options
+from ansible_collections.llmops.serving.plugins.plugin_utils._demands import alternatives, demand
 from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, pinned
 from ansible_collections.llmops.serving.plugins.plugin_utils._site import Site, image_of
 
@@ -47,25 +48,6 @@ def inventory_problems(servers: t.Any, site: Site) -> list[str]:
     return [*problems, *_clashes([_filled(server) for server in servers if not list(_types(server))])]
 
 
-def accelerator_problems(accelerator: str) -> list[str]:
-    """List what keeps a host from computing on its accelerator.
-
-    Args:
-        accelerator: The value of `serving_accelerator`.
-
-    Returns:
-        One line a problem.
-    """
-    if accelerator == "cpu":
-        return []
-    return [
-        (
-            f"serving_accelerator: {accelerator} needs the role nvidia_container_toolkit, which this version of the "
-            "collection does not have yet: set serving_accelerator: cpu"
-        )
-    ]
-
-
 def choice_problems(servers: t.Any, only: list[str]) -> list[str]:
     """List the chosen servers that there are none of.
 
@@ -89,7 +71,7 @@ def questions(servers: t.Any, site: Site) -> dict[str, t.Any]:
         site: What the host's servers share.
 
     Returns:
-        `servers` (name, bind, port and image of each) and `models`, `needs` of files
+        `servers` (name, bind, port, image, alternatives and demand of each) and `models`, `needs` of files
         and `notices` for people, all for the module `preflight`.
     """
     sound = (
@@ -100,7 +82,14 @@ def questions(servers: t.Any, site: Site) -> dict[str, t.Any]:
     specs = parse_models(site.models)[0] if isinstance(site.models, dict) else []
     return {
         "servers": [
-            {"name": server["name"], "bind": server["bind"], "port": server["port"], "image": image_of(server, site)}
+            {
+                "name": server["name"],
+                "bind": server["bind"],
+                "port": server["port"],
+                "image": image_of(server, site),
+                "alternatives": alternatives(server, site),
+                "demand": demand(server, site),
+            }
             for server in sound
         ],
         "models": {spec.name: site.models[spec.name] for spec in specs},

@@ -17,7 +17,6 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._images import mirr
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ansible_collections.llmops.serving.plugins.module_utils._registry import Reference
     from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import Definition
 
 
@@ -33,6 +32,8 @@ class Site:
         engines: All definitions.
         images: By engine, the image of its servers that name none themselves.
         search: Directories of the controller in which files that servers name are looked for.
+        variants: By server, the one of its engine's images that suits the host's driver where the server names none.
+        gpu_way: How containers get GPUs on the host.
     """
 
     models: Mapping[str, Mapping[str, t.Any]]
@@ -42,6 +43,8 @@ class Site:
     engines: Mapping[str, Definition]
     images: Mapping[str, str] = field(default_factory=dict)
     search: Sequence[str] = ()
+    variants: Mapping[str, str] = field(default_factory=dict)
+    gpu_way: str = "cdi"
 
 
 def model_names(server: Mapping[str, t.Any]) -> list[str]:
@@ -56,7 +59,7 @@ def task_of(name: str, site: Site, definition: Definition) -> str:
 
 def variant_of(server: Mapping[str, t.Any], site: Site) -> str:
     """Name the one of an engine's images that a server is made for."""
-    return str(server.get("variant") or site.accelerator)
+    return str(server.get("variant") or site.variants.get(str(server.get("name"))) or site.accelerator)
 
 
 def served_names(server: Mapping[str, t.Any]) -> list[str]:
@@ -67,14 +70,21 @@ def served_names(server: Mapping[str, t.Any]) -> list[str]:
 
 def image_of(server: Mapping[str, t.Any], site: Site) -> str:
     """Name the image of a server without problems, at the mirror it comes from."""
-    return str(mirrored(_own_image(server, site), site.registries))
+    own = own_image(server, site)
+    return (
+        str(mirrored(pinned(own), site.registries)) if own else image_of_variant(server, variant_of(server, site), site)
+    )
 
 
-def _own_image(server: Mapping[str, t.Any], site: Site) -> Reference:
-    if own := server.get("image") or site.images.get(server["engine"]):
-        return pinned(own)
-    variant = site.engines[server["engine"]]["images"][variant_of(server, site)]
-    return pinned(f"{variant['name']}:{variant['tag']}")
+def image_of_variant(server: Mapping[str, t.Any], variant: str, site: Site) -> str:
+    """Name one of the images of a server's engine, at the mirror it comes from."""
+    image = site.engines[server["engine"]]["images"][variant]
+    return str(mirrored(pinned(f"{image['name']}:{image['tag']}"), site.registries))
+
+
+def own_image(server: Mapping[str, t.Any], site: Site) -> str | None:
+    """Give the image that the inventory names for a server; None where it is one of its engine's own."""
+    return server.get("image") or site.images.get(server["engine"])
 
 
 def template_of(server: Mapping[str, t.Any], site: Site) -> Path | None:

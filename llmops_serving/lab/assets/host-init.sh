@@ -13,6 +13,9 @@ mkdir -p /run/lab-proc
 mount -t proc proc /run/lab-proc
 mount --bind /run/lab-proc/sys/net /proc/sys/net
 umount /run/lab-proc
+# A container shares its machine's kernel, and with it the mark by which a restart is told; every boot has its own here.
+cat /proc/sys/kernel/random/uuid > /run/lab-boot-id
+mount --bind /run/lab-boot-id /proc/sys/kernel/random/boot_id
 # A parent that shares its mounts would see those of containers inside this host, and Docker wants them shared here.
 mount --make-rshared /
 ssh-keygen -A >/dev/null

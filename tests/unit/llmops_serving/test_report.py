@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from llmops_serving.report import render
-from llmops_serving.results import HostResult, Probe, RunResult, Server, Step, parse_events
+from llmops_serving.results import Fit, HostResult, Probe, RunResult, Server, Step, parse_events
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -120,3 +120,28 @@ def test_an_answer_cannot_draw_outside_its_cell() -> None:
 
 def test_an_interrupted_run_says_so() -> None:
     assert "interrupted: 0 hosts" in text(RunResult("apply", ok=False, interrupted=True))
+
+
+FITS = (
+    Fit("chat", "fits", "GPU 0", "weights 0.9 + KV cache 0.2 = 1.1 GiB of 15.7 GiB free on GPU 0"),
+    Fit("big", "fits with", "GPU 0", "weights 14.9 + KV cache 4.0 = 18.9 GiB of 15.7", "set context_length to 4096"),
+)
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_plan_shows_the_sum_of_each_server(width: int) -> None:
+    host = HostResult("gpu1", ok=True, fits=FITS)
+    printed = text(RunResult("plan", ok=True, check=True, hosts=(host,)), width)
+
+    assert max(map(len, printed.splitlines())) <= width
+    flat = " ".join(printed.split())
+    assert "chat fits weights 0.9 + KV cache 0.2" in flat
+    assert "set context_length to 4096" in flat
+
+
+def test_sums_are_shown_afterwards_only_where_something_failed() -> None:
+    good = RunResult("apply", ok=True, hosts=(HostResult("gpu1", ok=True, fits=FITS),))
+    bad = RunResult("apply", ok=False, hosts=(HostResult("gpu1", ok=False, fits=FITS, problems=("no",)),))
+
+    assert "KV cache" not in text(good)
+    assert "KV cache" in text(bad)

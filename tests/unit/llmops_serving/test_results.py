@@ -89,7 +89,9 @@ def test_the_json_document_says_what_the_modules_said_and_no_secret() -> None:
         *("version", "command", "ok", "changed", "check", "interrupted", "seconds", "errors", "hosts")
     }
     host = document["hosts"][0]
-    assert set(host) == {"name", "ok", "changed", "unreachable", "servers", "models", "problems", "notices", "error"}
+    assert set(host) == {
+        *("name", "ok", "changed", "unreachable", "servers", "models", "problems", "notices", "fits", "error")
+    }
     assert host["servers"][0]["probes"][0]["checks"] == [{"name": "text", "ok": True, "detail": "7 words"}]
     assert "invocation" not in host["servers"][0]
 
@@ -225,3 +227,19 @@ def test_odd_answers_are_read_without_a_crash(result: dict[str, object]) -> None
 
     assert (server.name, server.ok) == ("chat", False)
     assert probe_of({"latency_ms": None, "checks": None}).latency_ms is None
+
+
+def test_what_the_preflight_said_of_memory() -> None:
+    entry = {"server": "chat", "verdict": "fits with", "where": "GPU 0", "line": "1 + 2", "remedy": "set x", "need": 3}
+    look = {"host": "lab1", "task": "Look", "task_action": "llmops.serving.preflight"}
+    events = [
+        {"event": "runner_on_ok", "event_data": {**look, "res": {"notices": ["old"], "fits": []}}},
+        {"event": "runner_on_ok", "event_data": {**look, "res": {"notices": ["old"], "fits": [entry]}}},
+    ]
+    result = parse_events(events, command="plan", check=True)
+
+    assert [(fit.server, fit.verdict, fit.line, fit.remedy) for fit in result.hosts[0].fits] == [
+        ("chat", "fits with", "1 + 2", "set x")
+    ]
+    assert result.hosts[0].notices == ("old",), "the second look repeats what the first one said"
+    assert result.to_dict()["hosts"][0]["fits"] == [entry]

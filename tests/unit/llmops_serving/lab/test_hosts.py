@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmops_serving.lab import hosts
+from llmops_serving.lab import hosts, services
 from llmops_serving.lab.errors import LabError
 from llmops_serving.lab.machine import AptAccess, Machine, PipAccess
 from llmops_serving.lab.state import HostFacts, Paths
@@ -71,6 +71,8 @@ def test_a_host_gets_this_sites_settings_when_it_starts(tmp_path: Path) -> None:
     assert service.files["usr/local/share/ca-certificates/llmops-lab.crt"][0] == b"LAB CA"
     assert service.files["usr/local/share/ca-certificates/site-own.crt"][0] == b"SITE CA"
     assert service.files["etc/environment"][0] == b"http_proxy=http://p\n"
+    # A host that restarts itself comes up again, on the same ports.
+    assert services.RESTART == {"Name": "unless-stopped"}
     assert service.ports == {22: 12201, 8001: 18001}
     other = hosts.describe("lab1", HostFacts("trixie", 12201, {8001: 18002}), machine, paths)
     assert service.identity != other.identity

@@ -12,6 +12,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from llmops_serving.lab import build, images
 from llmops_serving.lab.errors import LabError
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECIPES = [
-    images.base("bookworm"), images.base("forky"), images.host("bookworm"), images.host("trixie"), images.LLAMA_CPP,
-    images.TORCH, images.INFINITY, images.MODEL_BUILDER, images.HUB, images.REGISTRY, images.VLLM, images.SGLANG,
-    images.APHRODITE, images.APHRODITE_UNPATCHED,
+    images.base("bookworm"), images.base("forky"), images.host("bookworm"), images.host("trixie"),
+    images.host("forky"), images.LLAMA_CPP, images.TORCH, images.INFINITY, images.MODEL_BUILDER, images.HUB,
+    images.REGISTRY, images.VLLM, images.SGLANG, images.APHRODITE, images.APHRODITE_UNPATCHED,
 ]  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def test_a_base_changes_what_is_built_on_it(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_unknown_suite_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(LabError, match="bookworm, trixie"):
+    with pytest.raises(LabError, match="bookworm, trixie, forky"):
         images.host("noble")
 
 
@@ -113,6 +114,16 @@ def test_words_choose_engines(words: str, engines: tuple[str, ...]) -> None:
 def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
     with pytest.raises(LabError, match=r"no engine 'tgi', 'vlm': take some of llama_cpp, .*aphrodite, .*or all$"):
         images.choose_engines("vlm,vllm,tgi")
+
+
+def test_the_image_of_the_proof_is_the_one_that_its_role_asks_for() -> None:
+    root = images.collection_root()
+    assert root is not None
+    defaults = yaml.safe_load((root / "roles/nvidia_container_toolkit/defaults/main.yml").read_text())
+    name = f"{images.PROOF_IMAGE.name}:{images.PROOF_IMAGE.tag}"
+    assert defaults["nvidia_container_toolkit_image"] == name
+    # Its base is built for every lab, so it costs nothing but the push.
+    assert images.base(images.PROOF_SUITE) in images.layers([images.HUB])
 
 
 def test_layers_come_once_and_after_what_they_are_built_on() -> None:

@@ -142,8 +142,10 @@ def test_a_choice_among_nothing_is_told_too(servers: Any) -> None:
     assert problem in ask(servers, MODELS, only=["chat"])["problems"]
 
 
-def test_another_accelerator_is_told() -> None:
-    assert "serving_accelerator: cuda needs" in ask([CHAT], MODELS, accelerator="cuda")["problems"][0]
+def test_another_accelerator_has_images_to_choose_from() -> None:
+    (asked,) = ask([CHAT], MODELS, accelerator="cuda")["servers"]
+    assert [image["variant"] for image in asked["alternatives"]] == ["cuda"]
+    assert asked["demand"]["accelerator"] == "cuda"
 
 
 # -- server_secrets

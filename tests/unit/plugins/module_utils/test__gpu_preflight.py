@@ -150,4 +150,4 @@ def test_number_formats(engine: str, machine: str, words: dict[str, str], models
 def test_a_reload_is_told_beforehand() -> None:
     assert reload_notices([]) == []
     assert "server embed got its GPUs through the toolkit's hook" in reload_notices(["embed"])[0]
-    assert "serving_gpu_way" in reload_notices(["embed"])[0]
+    assert "nvidia_container_toolkit_way" in reload_notices(["embed"])[0]

@@ -108,7 +108,7 @@ def test_a_change_looks_after_its_neighbours(
         assert [entry["name"] for entry in result["neighbours"]] == ["legacy"]
         if broken:
             assert (status, result["failed_check"]) == (1, "neighbour legacy")
-            assert "serving_gpu_way" in result["remedy"]
+            assert "nvidia_container_toolkit_way" in result["remedy"]
         else:
             assert (status, result["neighbours"][0]["action"]) == (0, "unchanged")
         # A run that changes nothing reloads nothing, so there is nothing to look after.

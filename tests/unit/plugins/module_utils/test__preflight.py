@@ -154,7 +154,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, **answers: ImageAnswer) -> list[str]:
     """Play the registries; gives the images that they were asked for."""
     asked: list[str] = []
 
-    def check_image(image: str) -> ImageAnswer:
+    def check_image(image: str, *, for_gpus: bool) -> ImageAnswer:  # noqa: ARG001  the real one's signature
         asked.append(image)
         return answers[image.partition(":")[0]]
 
@@ -169,7 +169,7 @@ def runs(name: str, image: str) -> dict[str, Any]:
 def test_a_host_that_has_everything_asks_nobody(host: PlayedHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host.images, host.pulled = {"img:1": "img@sha256:1"}, {"img:1"}
     asked = ask(monkeypatch)
-    assert image_needs([runs("new", "img:1")], "/docker") == ([], [])
+    assert image_needs([runs("new", "img:1")], "/docker") == ([], [], {})
     assert asked == []
 
 
@@ -178,16 +178,17 @@ def test_a_tag_that_was_resolved_counts_by_its_digest(host: PlayedHost, monkeypa
     host.have("chat", image="img:1")
     host.images, host.pulled = {"img:old": "img@sha256:1"}, {"img:old"}
     asked = ask(monkeypatch, img=ImageAnswer(ok=True, size=MIB))
-    assert image_needs([runs("chat", "img:1")], "/docker") == ([], [])
+    assert image_needs([runs("chat", "img:1")], "/docker") == ([], [], {})
     assert asked == []
 
 
 def test_an_image_that_was_pruned_is_asked_for(host: PlayedHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host.have("chat", image="img:1")
-    asked = ask(monkeypatch, img=ImageAnswer(ok=True, size=2 * MIB))
+    asked = ask(monkeypatch, img=ImageAnswer(ok=True, size=2 * MIB, requires="cuda>=12.9"))
     assert image_needs([runs("chat", "img:1")], "/docker") == (
         [],
         [DiskNeed("/docker", "the image img:1", 7 * MIB)],
+        {"img:1": "cuda>=12.9"},
     )
     assert asked == ["img:1"]
 
@@ -196,7 +197,7 @@ def test_an_image_that_was_pruned_is_asked_for(host: PlayedHost, monkeypatch: py
 def test_each_image_is_asked_for_and_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ask(monkeypatch, img=ImageAnswer(ok=True, size=2 * MIB), other=ImageAnswer(ok=True, size=None))
     servers = [runs("a", "img:1"), runs("b", "img:1"), runs("c", "other:1")]
-    problems, needs = image_needs(servers, "/docker")
+    problems, needs, _requires = image_needs(servers, "/docker")
     assert problems == []
     assert [need.what for need in needs] == ["the image img:1"]
     assert asked == ["img:1", "other:1"]
@@ -209,7 +210,7 @@ def test_a_registrys_no_names_the_server(monkeypatch: pytest.MonkeyPatch) -> Non
         img=ImageAnswer(ok=True, size=MIB),
         gone=ImageAnswer(ok=False, problem="image: gone:1: there is no such tag; correct image"),
     )
-    problems, needs = image_needs([runs("a", "img:1"), runs("b", "gone:1"), runs("c", "gone:1")], "/docker")
+    problems, needs, _requires = image_needs([runs("a", "img:1"), runs("b", "gone:1"), runs("c", "gone:1")], "/docker")
     assert problems == ["serving_servers['b'].image: gone:1: there is no such tag; correct image"]
     assert [need.what for need in needs] == ["the image img:1"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from ansible_collections.llmops.serving.plugins.module_utils import _preflight
+from ansible_collections.llmops.serving.plugins.module_utils import _look, _preflight
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
 from ansible_collections.llmops.serving.plugins.module_utils._registry import ImageAnswer
 from ansible_collections.llmops.serving.plugins.modules import host_info, preflight
@@ -34,6 +34,9 @@ FACTS: dict[str, Any] = {
     "systemd": {"running": True, "version": 252},
     "docker": {"installed": True, "root_dir": "/var/lib/docker"},
     "ports": [],
+    "gpus": [],
+    "memory": {"total": 1 << 34, "available": 1 << 33},
+    "held": {},
 }
 SERVER = {"name": "chat", "port": 8001, "image": "ghcr.io/a/b:1"}
 MODELS = {"tiny": {"repo": "lab/tiny", "revision": REVISION, "file": "tiny.gguf"}}
@@ -55,13 +58,13 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         space = {"mount": "/", "free": made.get("free", 10**9), "total": 10**10, "measured": "/"}
         return {**made, "disk": {made["docker"]["root_dir"]: space, model_dir: space}}
 
-    monkeypatch.setattr(preflight, "host_facts", host_facts)
+    monkeypatch.setattr(_look, "host_facts", host_facts)
     return made
 
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedHost:
-    monkeypatch.setattr(_preflight, "check_image", lambda image: ImageAnswer(ok=True, size=MIB, digest=image))
+    monkeypatch.setattr(_preflight, "check_image", lambda image, **_words: ImageAnswer(ok=True, size=MIB, digest=image))
     return played_host(tmp_path / "host", monkeypatch)
 
 
@@ -85,6 +88,7 @@ def test_a_host_without_problems(
 ) -> None:
     result, text = ask(capsys, hub, tmp_path)
     assert result["problems"] == []
+    assert (result["variants"], result["fits"]) == ({}, [])
     assert result["host"]["hostname"] == facts["hostname"]
     assert TOKEN not in text
     assert host.files() == []
@@ -125,7 +129,7 @@ def test_everything_is_told_at_once(
     facts["ports"] = [{"port": 8001, "address": "0.0.0.0", "pid": 7, "process": "nginx"}]  # noqa: S104  compared
     facts["free"] = 0
 
-    def check_image(image: str) -> ImageAnswer:
+    def check_image(image: str, **_words: Any) -> ImageAnswer:
         gone = ImageAnswer(ok=False, problem=f"image: {image}: there is no such tag; correct image")
         return gone if "gone" in image else ImageAnswer(ok=True, size=MIB)
 
@@ -156,8 +160,8 @@ def test_models_that_cannot_be_planned_do_not_hide_the_rest(
     def refuse(*_: Any, **__: Any) -> Any:
         raise ModelError("serving_model_dir", "is no folder; choose another")
 
-    monkeypatch.setattr(preflight, "plan_models", refuse)
-    monkeypatch.setattr(_preflight, "check_image", lambda _: ImageAnswer(ok=False, problem="image: x: gone"))
+    monkeypatch.setattr(_look, "plan_models", refuse)
+    monkeypatch.setattr(_preflight, "check_image", lambda _, **_words: ImageAnswer(ok=False, problem="image: x: gone"))
     result, _text = ask(capsys, hub, tmp_path)
     assert result["problems"] == [
         "serving_model_dir: is no folder; choose another",

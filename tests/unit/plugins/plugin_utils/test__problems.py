@@ -9,11 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
-from ansible_collections.llmops.serving.plugins.plugin_utils._problems import (
-    accelerator_problems,
-    inventory_problems,
-    questions,
-)
+from ansible_collections.llmops.serving.plugins.plugin_utils._problems import inventory_problems, questions
 from ansible_collections.llmops.serving.plugins.plugin_utils._site import Site
 
 REVISION = "c" * 40
@@ -349,11 +345,6 @@ def test_a_model_without_a_revision_is_told_once_and_does_not_hide_the_rest() ->
     assert any("port: 0" in problem for problem in problems)
 
 
-def test_says_that_gpus_are_not_served_yet() -> None:
-    assert "nvidia_container_toolkit" in accelerator_problems("cuda")[0]
-    assert accelerator_problems("cpu") == []
-
-
 SECRET = "hunter2-is-secret"  # noqa: S105  made up
 
 
@@ -366,7 +357,10 @@ def test_asks_the_host_about_the_sound_part() -> None:
     models = MODELS | {"broken": {"repo": "a/b"}}
     asked = questions([GOOD, EMBED | {"port": "x"}], site(models=models))
     image = "ghcr.io/ggml-org/llama.cpp:server-b11243"
-    assert asked["servers"] == [{"name": "chat", "bind": "127.0.0.1", "port": 8001, "image": image}]
+    (server,) = asked["servers"]
+    place = {"name": "chat", "bind": "127.0.0.1", "port": 8001, "image": image, "alternatives": []}
+    assert {word: server[word] for word in place} == place
+    assert (server["demand"]["server"], server["demand"]["models"]) == ("chat", ["gguf"])
     assert asked["models"] == MODELS
 
 

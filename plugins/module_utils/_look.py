@@ -1,0 +1,159 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Look at a host, at what it shall serve, and at where that comes from, and list all that speaks against it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.llmops.serving.plugins.module_utils._fit import server_fits
+from ansible_collections.llmops.serving.plugins.module_utils._gpu_health import gpu_choice_problems, gpu_health
+from ansible_collections.llmops.serving.plugins.module_utils._gpu_preflight import (
+    Choice,
+    choose_image,
+    chosen_gpus,
+    driver_of,
+    format_problems,
+    reload_notices,
+    requirement_problem,
+)
+from ansible_collections.llmops.serving.plugins.module_utils._host import host_facts
+from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import parse_smi
+from ansible_collections.llmops.serving.plugins.module_utils._model_plan import ModelPlan, plan_models
+from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
+from ansible_collections.llmops.serving.plugins.module_utils._neighbours import endangered
+from ansible_collections.llmops.serving.plugins.module_utils._preflight import (
+    DiskNeed,
+    disk_problems,
+    file_problems,
+    host_problems,
+    image_needs,
+    port_problems,
+)
+from ansible_collections.llmops.serving.plugins.module_utils._shape_read import read_shapes
+
+
+class Look:
+    """One look at a host; what it finds piles up in `problems` and `notices`."""
+
+    def __init__(self, params: dict[str, t.Any]) -> None:
+        """Take the parameters of the module `preflight`."""
+        self.params = params
+        self.servers: list[dict[str, t.Any]] = params["servers"]
+        # Of another machine nothing but its GPUs is known, so nothing else of this one is judged.
+        self.elsewhere = bool(params["hardware"])
+        self.cuda = params["accelerator"] == "cuda"
+        self.problems: list[str] = []
+        self.notices: list[str] = list(params["notices"])
+        self.host = host_facts(model_dir=params["model_dir"])
+        if self.elsewhere:
+            self.host = _with_hardware(self.host, params["hardware"])
+
+    def run(self) -> dict[str, t.Any]:
+        """Look at everything.
+
+        Returns:
+            `problems`, `notices`, `host`, `variants` and `fits`, as the module returns them.
+        """
+        if not self.elsewhere:
+            self.problems += [*host_problems(self.host), *port_problems(self.servers, self.host["ports"])]
+        variants = self._gpus() if self.cuda else {}
+        plans = self._models()
+        self._images(plans)
+        fits = self._memory(plans)
+        return {
+            # A hub that does not answer is the same problem for each of its models.
+            "problems": list(dict.fromkeys(self.problems)),
+            "notices": list(dict.fromkeys(self.notices)),
+            "host": self.host,
+            "variants": variants,
+            "fits": fits,
+        }
+
+    def _gpus(self) -> dict[str, str]:
+        """Judge GPUs and driver, and choose the images that suit them; by server those that are not the newest."""
+        ill = [] if self.elsewhere else list(gpu_health(self.host, driver_follows=self.params["driver_follows"]))
+        self.problems += ill
+        self.notices += [] if self.elsewhere else reload_notices(endangered())
+        if ill:
+            # What the GPUs are and can do is not known for certain then.
+            return {}
+        variants = {}
+        for number, server in enumerate(self.servers):
+            wanted = server["demand"].get("gpus")
+            where = "serving_servers[{!r}].gpus: ".format(server["name"])
+            self.problems += [where + line for line in gpu_choice_problems(wanted or [], self.host)]
+            choice = self._choose(server)
+            self.servers[number] = dict(server, image=choice.image)
+            if choice.problem:
+                self.problems.append(choice.problem)
+            if choice.notice:
+                variants[server["name"]] = choice.variant
+                self.notices.append(choice.notice)
+        return variants
+
+    def _choose(self, server: dict[str, t.Any]) -> Choice:
+        gpus = chosen_gpus(server["demand"].get("gpus"), self.host)
+        return choose_image(server["name"], server["alternatives"], gpus, driver_of(self.host))
+
+    def _models(self) -> dict[str, ModelPlan]:
+        params = self.params
+        plans: dict[str, ModelPlan] = {}
+        try:
+            plans = plan_models(
+                params["models"], path=params["model_dir"], hub_url=params["hub_url"], token=params["token"] or ""
+            )
+        except ModelError as exc:
+            self.problems.append(str(exc))
+        self.problems += [plan.problem for plan in plans.values() if plan.problem]
+        self.problems += file_problems(params["needs"], {name: plan.files for name, plan in plans.items()})
+        return plans
+
+    def _images(self, plans: dict[str, ModelPlan]) -> None:
+        if self.elsewhere:
+            return
+        lines, needs, requires = image_needs(self.servers, self.host["docker"]["root_dir"], for_gpus=self.cuda)
+        self.problems += lines
+        for server in self.servers if self.cuda else ():
+            # Where the engine's definition knows better than the image itself, the choice was made by it.
+            if not any(image["driver"] for image in server["alternatives"]):
+                told = requires.get(server["image"], "")
+                line = requirement_problem(server["name"], server["image"], told, self.host)
+                self.problems += [line] if line else []
+        needs += [DiskNeed(self.params["model_dir"], name, plan.bytes) for name, plan in plans.items() if plan.bytes]
+        self.problems += disk_problems(needs, self.host["disk"])
+
+    def _memory(self, plans: dict[str, ModelPlan]) -> list[dict[str, t.Any]]:
+        if self.cuda and not any(gpu["uuid"] for gpu in self.host["gpus"]):
+            return []  # no GPU that answers: said above, or its driver is to come
+        params = self.params
+        shapes = read_shapes(plans, path=params["model_dir"], hub_url=params["hub_url"], token=params["token"] or "")
+        demands = [server["demand"] for server in self.servers if server["demand"]]
+        fits = server_fits(demands, shapes, self.host)
+        for demand, fit in zip(demands, fits):  # noqa: B905  strict came with Python 3.10
+            if fit["problem"]:
+                (self.notices if demand["fit"] == "warn" else self.problems).append(fit["problem"])
+            gpus = chosen_gpus(demand["gpus"], self.host) if self.cuda else []
+            told = [shapes.get(name) for name in demand["models"]]
+            self.problems += format_problems(
+                demand, [shape.quantization for shape in told if shape and shape.quantization], gpus
+            )
+        return fits
+
+
+def _with_hardware(host: dict[str, t.Any], answer: str) -> dict[str, t.Any]:
+    """Put the GPUs of another machine in the place of a host's own.
+
+    Args:
+        host: The facts of `host_facts`.
+        answer: What nvidia-smi said on the other machine, to the question of `host_gpu.SMI_COMMAND`.
+
+    Returns:
+        The facts, with nothing of the host's own GPUs and servers.
+    """
+    gpus = [dict(gpu, driver="nvidia", mig_devices=[], processes=[], lost=False) for gpu in parse_smi(answer)]
+    return dict(host, gpus=gpus, held={})
