@@ -146,9 +146,11 @@ def _options(server: Mapping[str, t.Any], definition: Definition) -> Command:
     """Lay the server's own options over what the definition always passes."""
     table: FlagTable = definition["flags"]
     command = Command([], {})
-    forced = with_key(server, definition, "arguments")
+    forced, passed = with_key(server, definition, "arguments"), table.merged(definition["arguments"])
     for name, value in table.merged(definition["arguments"], server.get("options") or {}, forced).items():
         flag = table.get(name)
+        if value is False and flag.value != "none" and passed.get(name) not in {None, False}:
+            continue  # takes away what the definition passes, for a flag that nothing switches off
         if definition["splits_arguments"] and flag.env and not isinstance(value, list) and _is_split(value):
             command.environment[flag.env] = text(value)
         else:

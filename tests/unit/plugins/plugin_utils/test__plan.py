@@ -62,6 +62,13 @@ LLAMA_WORDS: list[tuple[dict[str, t.Any], list[str]]] = [
 ]
 
 
+def test_false_takes_away_a_flag_that_the_definition_gives_a_value() -> None:
+    gpu = {"accelerator": "cuda"}
+    assert holds(engine_words(LLAMA, **gpu), ["--gpu-layers", "all"])
+    assert "--gpu-layers" not in engine_words({**LLAMA, "options": {"n-gpu-layers": False}}, **gpu)
+    assert holds(engine_words({**LLAMA, "options": {"n-gpu-layers": 0}}, **gpu), ["--gpu-layers", "0"])
+
+
 def holds(words: list[str], part: list[str]) -> bool:
     return any(words[at : at + len(part)] == part for at in range(len(words)))
 
