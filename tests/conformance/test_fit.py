@@ -44,11 +44,12 @@ def said(case: Case, mount: str, until: str, **environment: str) -> str:
     plan = case.plan()
     entrypoint = shlex.join([*case.definition["entrypoint"], *plan.words])
     seconds = SECONDS[case.engine]
-    script = f"timeout {seconds} {entrypoint} 2>&1 | sed -e '/{until}/q'"
+    # Not by a pipe alone: the shell would wait for the engine, which serves on.
+    script = f"mkfifo /run/said\ntimeout {seconds} {entrypoint} > /run/said 2>&1 & sed -e '/{until}/q' /run/said"
     # Caches lie in a volume, which there is none of here.
     pairs = {**plan.environment, "HOME": "/root", "VLLM_CACHE_ROOT": "/root/vllm", **environment}
     words = [word for name, value in pairs.items() for word in ("--env", f"{name}={value}")]
-    words += ["--network", "none", "--shm-size", "1g", "--mount", f"type=bind,{mount},readonly"]
+    words += ["--tmpfs", "/run", "--network", "none", "--shm-size", "1g", "--mount", f"type=bind,{mount},readonly"]
     return docker(
         "run", "--rm", *words, "--entrypoint", "/bin/sh", image(case.engine), "-c", script, check=False
     ).stdout

@@ -623,7 +623,7 @@ def many() -> list[tuple[list[dict[str, Any]], str, int, float]]:
     """Servers and hosts of many kinds, most of which do not fit."""
     found = []
     models = ["qwen", "llama-8b", "llama-70b", "gemma", "deepseek"]
-    for engine, model, context, fraction in itertools.product(ENGINES, models, [None, 4096, 8192], [None, 0.3, 0.9]):
+    for engine, model, context, fraction in itertools.product(ENGINES, models, [None, 8192], [None, 0.3, 0.9]):
         words: dict[str, Any] = {"context_length": context}
         if engine in ("vllm", "aphrodite", "tgi"):
             words["gpu_memory_fraction"] = fraction
