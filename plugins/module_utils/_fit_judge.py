@@ -90,7 +90,7 @@ def judge(demand: t.Mapping[str, t.Any], shapes: list[Shape] | None, places: Pla
     fault = _wrong(demand, shapes, split, chosen)
     if fault:
         return fault
-    used = chosen if memory.get("gpus") == "pool" else chosen[:split]
+    used = chosen if memory.get("gpus") in ("pool", "each") else chosen[:split]
     view = _View(demand, used)
     unclear = _unclear(demand, shapes)
     shared = _Share(view, split) if memory["takes"] == "share" else None
@@ -365,6 +365,8 @@ class _Sum:
             line += f"; room for {_counted(requests)} of {tokens} at once"
         elif requests == 0:
             line += f"; too small for a request of the model's {tokens}"
+        if need > share.left:
+            line += "; CUDA counts the whole GPU a little lower than nvidia-smi does, so this may just fit"
         verdict = "fits with" if requests == 0 else "fits"
         takes = _added({place.key: need for place in view.used}, view.used)
         return Outcome(verdict, view.where, parts, need, share.left, requests, line, self.word, takes=takes)

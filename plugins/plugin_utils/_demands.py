@@ -90,6 +90,7 @@ def demand(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         "dtype": server.get("dtype"),
         "quantization": server.get("quantization"),
         "options": {name.removeprefix("--"): value for name, value in options.items()},
+        "environment": {**definition["environment"], **(server.get("environment") or {})},
         "memory": definition["memory"],
         "capability": definition["capability"],
         "shm": definition["shm"],

@@ -100,7 +100,7 @@ def test_every_server_of_the_course_has_its_sum_on_every_machine(
     assert next(part["bytes"] for part in fit["sum"] if part["what"] == "weights") / GIB == pytest.approx(
         weights, abs=0.01
     )
-    assert "GiB free on GPU" in fit["line"]
+    assert "GiB free on " in fit["line"]
     if tokens is None:
         return
     # The share of the whole GPU is taken, and what weights and buffers leave of it is KV cache.
