@@ -72,8 +72,8 @@ def look(hub: FakeHub, tmp_path: Path, servers: list[dict[str, Any]], hardware: 
 #   Qwen2-0.5B-Instruct: 494,032,768 parameters of 2 bytes = 0.920 GiB; K and V of 24 layers x 2 heads x 64 x 2 bytes =
 #     12 KiB for each token
 #   its AWQ variant: the table of 151936 x 896 words in float16 (0.254 GiB), the rest in 4 bits with scales and zeros
-#   qwen2.5-0.5b q4_k_m, as course_hub.py sums it up: 136.1 million values of the words, of 34/32 bytes, which compute the
-#     output too and so lie on the GPU, 242.2 million of 22/32 and 104.6 million of 144/256 bytes = 0.345 GiB
+#   qwen2.5-0.5b q4_k_m, as course_hub.py sums it up: 136.1 million values of the words, of 34/32 bytes, which compute
+#     the output too and so lie on the GPU, 242.2 million of 22/32 and 104.6 million of 144/256 bytes = 0.345 GiB
 #   embed: 357.9 + 566.6 + 66.3 million parameters of 2 bytes = 1.85 GiB
 COURSE = {
     "chat": (0.920, 8192),
