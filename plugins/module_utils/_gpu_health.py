@@ -42,7 +42,7 @@ def gpu_health(host: dict[str, t.Any], driver_follows: bool = False) -> t.Iterat
     lost = [gpu for gpu in gpus if gpu["lost"]]
     if not nvidia["smi"]["works"] and not lost:
         if not driver_follows:
-            yield f"GPU: {next(_driver_problems(host))}"
+            yield f"GPU: {next(_driver_problems(host), 'no GPU answers')}"
         return
     if _differ(nvidia["module"], nvidia["library"]):
         yield (

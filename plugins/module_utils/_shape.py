@@ -370,7 +370,7 @@ def total(found: Sequence[tuple[str, int, int]]) -> Weights:
     for dtype, size, _numbers in found:
         by_type[dtype] = by_type.get(dtype, 0) + size
     most = max(by_type, key=lambda dtype: by_type[dtype])
-    return Weights(sum(size for _, size, _ in found), len(found), sum(numbers for _, _, numbers in found), most)
+    return Weights(sum(entry[1] for entry in found), len(found), sum(entry[2] for entry in found), most)
 
 
 # ---- config.json
