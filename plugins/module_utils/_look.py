@@ -79,9 +79,8 @@ class Look:
         ill = [] if self.elsewhere else list(gpu_health(self.host, driver_follows=self.params["driver_follows"]))
         self.problems += ill
         self.notices += [] if self.elsewhere else reload_notices(endangered())
-        if ill:
-            # What the GPUs are and can do is not known for certain then.
-            return {}
+        if not any(gpu["uuid"] for gpu in self.host["gpus"]):
+            return {}  # none answers, so what they are and can do is not known
         variants = {}
         for number, server in enumerate(self.servers):
             wanted = server["demand"].get("gpus")
