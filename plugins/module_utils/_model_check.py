@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from ansible_collections.llmops.serving.plugins.module_utils._ggml import GGML_TYPES
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
 
 if TYPE_CHECKING:
@@ -32,43 +33,6 @@ _GGUF_UINT32, _GGUF_STRING, _GGUF_ARRAY = 4, 8, 9
 _GGUF_VERSIONS = (2, 3)
 _GGUF_NESTING_MAX = 8
 _GGUF_ALIGNMENT = 32
-# ggml/src/ggml.c type_traits: tensor type -> (elements in a block, bytes of a block). A type that is not here
-# (they grow with llama.cpp) only has its start checked.
-_GGML_BLOCKS = {
-    0: (1, 4),
-    1: (1, 2),
-    2: (32, 18),
-    3: (32, 20),
-    6: (32, 22),
-    7: (32, 24),
-    8: (32, 34),
-    10: (256, 84),
-    11: (256, 110),
-    12: (256, 144),
-    13: (256, 176),
-    14: (256, 210),
-    15: (256, 292),
-    16: (256, 66),
-    17: (256, 74),
-    18: (256, 98),
-    19: (256, 50),
-    20: (32, 18),
-    21: (256, 110),
-    22: (256, 82),
-    23: (256, 136),
-    24: (1, 1),
-    25: (1, 2),
-    26: (1, 4),
-    27: (1, 8),
-    28: (1, 8),
-    29: (256, 56),
-    30: (1, 2),
-    34: (256, 54),
-    35: (256, 66),
-    39: (32, 17),
-    40: (64, 36),
-    41: (128, 18),
-}
 
 
 class _EndOfFileError(Exception):
@@ -222,9 +186,10 @@ def _gguf_end(stream: IO[bytes], size: int) -> int:
         count = 1
         for _dimension in range(reader.number("<I")):
             count *= reader.number("<Q")
-        block = _GGML_BLOCKS.get(reader.number("<I"))
+        # The formats grow with llama.cpp; of a file with one that is unknown here only the start is checked.
+        known = GGML_TYPES.get(reader.number("<I"))
         offset = reader.number("<Q")
-        ends.append(offset + (count // block[0] * block[1] if block else 0))
+        ends.append(offset + (count // known[1] * known[2] if known else 0))
     start = (reader.position + alignment - 1) // alignment * alignment
     return start + max(ends)
 

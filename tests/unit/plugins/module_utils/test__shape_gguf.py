@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.module_utils import _model_check
 from ansible_collections.llmops.serving.plugins.module_utils._shape import LayerCache, NeedMore, ShapeError
 from ansible_collections.llmops.serving.plugins.module_utils._shape_gguf import (
-    GGML_TYPES,
     GgufTensor,
     Skipped,
     parse_gguf,
@@ -130,11 +128,6 @@ def test_broken_anywhere() -> None:
 def test_no_gguf(data: bytes) -> None:
     with pytest.raises(ShapeError):
         parse_gguf(data)
-
-
-def test_types_as_the_check_of_whole_files_has_them() -> None:
-    blocks = {kind: (block, size) for kind, (_name, block, size) in GGML_TYPES.items() if kind != 9}
-    assert blocks == _model_check._GGML_BLOCKS  # one format, read at two places
 
 
 def model(arch: str, **options: Any) -> dict[str, Any]:
