@@ -405,7 +405,7 @@ def share_of(demand: t.Mapping[str, t.Any], total: int, split: int) -> float:
     if told is not None:
         try:
             return float(told)
-        except ValueError:
+        except (TypeError, ValueError):
             pass
     if "share" in memory:
         return float(memory["share"])

@@ -60,6 +60,9 @@ class Places:
             The places with nothing taken.
         """
         held = [entry for name, entry in (host.get("held") or {}).items() if name in servers]
+        # Virtual GPUs, WSL and other namespaces of processes do not tell who holds what: then all but what is known of
+        # others counts as ours, so that a server is not refused for what it holds itself.
+        untold = any(not entry["gpus"] for entry in held)
         memory = host["memory"]
         ram = min(memory["available"] + sum(entry["memory"] for entry in held), memory["total"])
         found = {"RAM": Place("RAM", "RAM", memory["total"], ram)}
@@ -67,9 +70,11 @@ class Places:
             # One without numbers shares the host's memory (GB10, Jetson).
             if gpu.get("uuid") and gpu.get("memory_total") and gpu.get("memory_free") is not None:
                 back = sum(entry["gpus"].get(gpu["uuid"], 0) for entry in held)
-                free = min(gpu["memory_free"] + back, gpu["memory_total"])
                 label = f"GPU {gpu['index']} ({gpu['name']})"
                 strangers = _strangers(gpu, servers)
+                free = min(gpu["memory_free"] + back, gpu["memory_total"])
+                if untold:
+                    free = max(free, gpu["memory_total"] - sum(size for _name, size in strangers))
                 found[gpu["uuid"]] = Place(gpu["uuid"], label, gpu["memory_total"], free, strangers=strangers)
         return cls(list(host["gpus"]), found)
 

@@ -44,12 +44,6 @@ def gpu_health(host: dict[str, t.Any], driver_follows: bool = False) -> t.Iterat
         if not driver_follows:
             yield f"GPU: {next(_driver_problems(host), 'no GPU answers')}"
         return
-    if _differ(nvidia["module"], nvidia["library"]):
-        yield (
-            f"GPU: the driver's module is {nvidia['module']} and its library {nvidia['library']}, as after an "
-            "unattended upgrade: what runs goes on, and nothing new starts on a GPU: restart the host, and set "
-            "nvidia_driver_hold: true to be spared this"
-        )
     for gpu in lost:
         yield (
             f"GPU {gpu['index']} ({gpu['pci']}): the driver has lost it: restart the host, and look for Xid in dmesg "
@@ -129,7 +123,7 @@ def cdi_problems(host: dict[str, t.Any]) -> t.Iterator[str]:
     Yields:
         One line a problem. What the toolkit wrote is none, for the role nvidia_container_toolkit lets it write anew.
     """
-    cdi, known = host["cdi"], _known(host)
+    cdi, known = host["cdi"], _known(host, whole=True)
     foreign = [spec for spec in cdi["specs"] if not _is_toolkits(spec["path"], host)]
     for spec in foreign:
         gone = sorted(name for name in set(spec["devices"]) - known if _NUMBERED.match(name))
@@ -172,13 +166,17 @@ def _is_toolkits(path: str, host: dict[str, t.Any]) -> bool:
     )
 
 
-def _known(host: dict[str, t.Any]) -> set[str]:
-    """Name all that a specification may name: indices, UUIDs and MIG devices."""
+def _known(host: dict[str, t.Any], whole: bool = False) -> set[str]:
+    """Name the GPUs and MIG devices that answer: indices, UUIDs, and all.
+
+    Args:
+        host: The facts of `host_facts`.
+        whole: Name GPUs that are divided as well, which some specifications do, and which are given away in parts only.
+    """
     names: set[str] = set()
     for gpu in host["gpus"]:
         if gpu["uuid"] and not gpu["lost"]:
-            # A GPU that is divided is given away in parts only.
-            names |= {"all"} if gpu["mig_devices"] else {"all", str(gpu["index"]), gpu["uuid"]}
+            names |= {"all"} if gpu["mig_devices"] and not whole else {"all", str(gpu["index"]), gpu["uuid"]}
             names |= {part[word] for part in gpu["mig_devices"] for word in ("index", "uuid")}
     return names
 

@@ -19,7 +19,8 @@ from ansible_collections.llmops.serving.plugins.module_utils._cuda import (
 )
 from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import version_tuple
 
-_NEWER_DRIVER = "install a newer driver (nvidia_driver_enabled: true lets the role nvidia_driver do it)"
+# The branch with long-term support that is new enough for every image of the definitions.
+_NEWER_DRIVER = 'install a newer driver (nvidia_driver_enabled: true and nvidia_driver_branch: "580" let the role nvidia_driver do it)'
 
 
 class Choice(t.NamedTuple):
@@ -54,7 +55,8 @@ def chosen_gpus(wanted: t.Sequence[str] | None, host: dict[str, t.Any]) -> list[
     Returns:
         Their facts. A MIG device stands for its GPU.
     """
-    gpus: list[dict[str, t.Any]] = host["gpus"]
+    # One that another driver holds, or none, is on the bus and nobody's.
+    gpus: list[dict[str, t.Any]] = [gpu for gpu in host["gpus"] if gpu["uuid"]]
     if not wanted or list(wanted) == ["all"]:
         return gpus
     names = {str(name).partition(":")[0] for name in wanted}
@@ -81,6 +83,8 @@ def choose_image(
     Returns:
         The choice; the first one where nothing is known of the host.
     """
+    if not images:
+        return Choice("", "")
     judged = [(image, _against(image, gpus, driver)) for image in images]
     best, first = judged[0]
     for image, reason in judged:
@@ -91,7 +95,7 @@ def choose_image(
     reasons = " and ".join(reason for _image, reason in judged)
     outdated = any(image["driver"] and driver and older(driver, image["driver"]) for image in images)
     ways = f"{_NEWER_DRIVER}, or set image of the server to a release for an older CUDA"
-    remedy = ways if outdated else "serve it on a newer GPU, or set image of the server to one made for this GPU"
+    remedy = ways if outdated else "set gpus of the server to newer ones, or image to one made for this GPU"
     return Choice(best["variant"], best["image"], "", f"serving_servers[{server!r}].image: {reasons}: {remedy}")
 
 
@@ -109,19 +113,19 @@ def _against(image: dict[str, str], gpus: t.Sequence[dict[str, t.Any]], driver: 
     return ""
 
 
-def requirement_problem(server: str, image: str, requires: str, host: dict[str, t.Any]) -> str:
+def requirement_problem(server: str, image: str, requires: str, gpus: t.Sequence[dict[str, t.Any]], driver: str) -> str:
     """Compare a host's driver with what an image says of itself.
 
     Args:
         server: The server's name, for messages.
         image: The image.
         requires: Its NVIDIA_REQUIRE_CUDA.
-        host: The facts of `host_facts`.
+        gpus: The facts of the GPUs that the server may use.
+        driver: The version of the host's driver, "" if unknown.
 
     Returns:
         One line, "" where they suit each other or nothing is known.
     """
-    driver = driver_of(host)
     if not requires or not driver:
         return ""
     where = f"serving_servers[{server!r}].image"
@@ -134,12 +138,12 @@ def requirement_problem(server: str, image: str, requires: str, host: dict[str, 
         )
     major = version_tuple(requires.partition("cuda>=")[2])[:1]
     floor = CAPABILITY_FLOORS.get(major[0], "") if major else ""
-    for gpu in host["gpus"]:
+    for gpu in gpus:
         if floor and gpu["compute_capability"] and _lower(gpu["compute_capability"], floor):
             return (
                 f"{where}: {image} holds CUDA {major[0]}, which computes from compute capability {floor} on, and GPU "
                 f"{gpu['index']} ({gpu['name']}) has {gpu['compute_capability']}: set image of the server to a release "
-                f"for an older CUDA"
+                "for an older CUDA, or gpus of the server to newer ones"
             )
     return ""
 
@@ -158,9 +162,9 @@ def format_problems(
         One line a problem.
     """
     where, rules = f"serving_servers[{demand['server']!r}]", demand["capability"]
-    asked = [("dtype", demand["dtype"], "set dtype of the server to half")]
+    asked = [("dtype", demand["dtype"], "set dtype of the server to half, or gpus to newer ones")]
     asked += [
-        ("quantization", name, "serve the model without quantisation, or another quantisation of it")
+        ("quantization", name, "serve the model without quantisation, or in another one, or set gpus to newer ones")
         for name in dict.fromkeys([*([demand["quantization"]] if demand["quantization"] else []), *quantizations])
     ]
     for word, value, remedy in asked:

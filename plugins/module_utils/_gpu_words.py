@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import version_tuple
+
 # Best first. CDI survives the `systemctl daemon-reload` that every change of a unit needs; the runtime does so from
 # version 1.18 of the toolkit on; what `--gpus` gives through the toolkit's hook is taken away by it.
 WAYS = ("cdi", "runtime", "gpus")
+# From this version on the runtime edits containers as CDI does (engines before lost their devices too).
+_RUNTIME_AS_CDI = (1, 18)
 # Both other ways ask the image's NVIDIA_REQUIRE_CUDA, which knows nothing of CUDA's minor version compatibility; the
 # preflight has judged that. What CDI gives is what these capabilities name: libraries and nvidia-smi, no displays.
 _ENVIRONMENT = {"NVIDIA_DRIVER_CAPABILITIES": "compute,utility", "NVIDIA_DISABLE_REQUIRE": "true"}
@@ -40,6 +44,11 @@ def gpu_words(way: str, gpus: t.Sequence[str]) -> list[str]:
     return ["--gpus", "all" if names == "all" else f'"device={names}"', *environment]
 
 
-def is_detached_by_reload(unit: str) -> bool:
-    """Whether a server's unit gives it GPUs in the way that a `systemctl daemon-reload` takes back."""
-    return " --gpus " in unit or ' "--gpus" ' in unit
+def is_detached_by_reload(unit: str, toolkit: str | None) -> bool:
+    """Whether a server's unit gives it GPUs in the way that a `systemctl daemon-reload` takes back.
+
+    Args:
+        unit: The unit's text.
+        toolkit: The version of the container toolkit, None without it.
+    """
+    return " --gpus " in unit or (" --runtime nvidia " in unit and version_tuple(toolkit) < _RUNTIME_AS_CDI)

@@ -49,6 +49,8 @@ class Look:
         self.cuda = params["accelerator"] == "cuda"
         self.problems: list[str] = []
         self.notices: list[str] = list(params["notices"])
+        # Whether the driver that is to come decides something.
+        self.awaited = False
         self.host = host_facts(model_dir=params["model_dir"])
         if self.elsewhere:
             self.host = _with_hardware(self.host, params["hardware"])
@@ -57,9 +59,11 @@ class Look:
         """Look at everything.
 
         Returns:
-            `problems`, `notices`, `host`, `variants` and `fits`, as the module returns them.
+            `problems`, `notices`, `host`, `variants`, `fits` and `awaited`, as the module returns them.
         """
-        if not self.elsewhere:
+        if self.elsewhere:
+            self.problems += _hardware_problems(self.host["gpus"], self.cuda)
+        else:
             self.problems += [*host_problems(self.host), *port_problems(self.servers, self.host["ports"])]
         variants = self._gpus() if self.cuda else {}
         plans = self._models()
@@ -72,11 +76,14 @@ class Look:
             "host": self.host,
             "variants": variants,
             "fits": fits,
+            "awaited": self.awaited,
         }
 
     def _gpus(self) -> dict[str, str]:
         """Judge GPUs and driver, and choose the images that suit them; by server those that are not the newest."""
-        ill = [] if self.elsewhere else list(gpu_health(self.host, driver_follows=self.params["driver_follows"]))
+        follows = self.params["driver_follows"]
+        self.awaited = follows and not self.host["nvidia"]["smi"]["works"]
+        ill = [] if self.elsewhere else list(gpu_health(self.host, driver_follows=follows))
         self.problems += ill
         self.notices += [] if self.elsewhere else reload_notices(endangered())
         if not any(gpu["uuid"] for gpu in self.host["gpus"]):
@@ -85,10 +92,14 @@ class Look:
         for number, server in enumerate(self.servers):
             wanted = server["demand"].get("gpus")
             where = "serving_servers[{!r}].gpus: ".format(server["name"])
-            self.problems += [where + line for line in gpu_choice_problems(wanted or [], self.host)]
+            # How another machine's GPUs are divided its file does not tell.
+            parts = self.elsewhere and any(":" in str(name) or str(name).startswith("MIG") for name in wanted or [])
+            self.problems += [where + line for line in gpu_choice_problems([] if parts else wanted or [], self.host)]
             choice = self._choose(server)
-            self.servers[number] = dict(server, image=choice.image)
-            if choice.problem:
+            self.servers[number] = dict(server, image=choice.image or server["image"])
+            if choice.problem and self.params["driver_changes"]:
+                self.awaited = True
+            elif choice.problem:
                 self.problems.append(choice.problem)
             if choice.notice:
                 variants[server["name"]] = choice.variant
@@ -121,8 +132,12 @@ class Look:
             # Where the engine's definition knows better than the image itself, the choice was made by it.
             if not any(image["driver"] for image in server["alternatives"]):
                 told = requires.get(server["image"], "")
-                line = requirement_problem(server["name"], server["image"], told, self.host)
-                self.problems += [line] if line else []
+                gpus = chosen_gpus(server["demand"].get("gpus"), self.host)
+                line = requirement_problem(server["name"], server["image"], told, gpus, driver_of(self.host))
+                if line and self.params["driver_changes"]:
+                    self.awaited = True
+                else:
+                    self.problems += [line] if line else []
         needs += [DiskNeed(self.params["model_dir"], name, plan.bytes) for name, plan in plans.items() if plan.bytes]
         self.problems += disk_problems(needs, self.host["disk"])
 
@@ -142,6 +157,19 @@ class Look:
                 demand, [shape.quantization for shape in told if shape and shape.quantization], gpus
             )
         return fits
+
+
+def _hardware_problems(gpus: list[dict[str, t.Any]], cuda: bool) -> list[str]:
+    """Find what keeps a file of another machine's answer from being judged by."""
+    if not cuda:
+        return ["serving_hardware: is about GPUs, and serving_accelerator is cpu: set that to cuda, or remove it"]
+    told = [gpu for gpu in gpus if gpu["uuid"] and gpu["memory_total"] and gpu["memory_free"] is not None]
+    if gpus and len(told) == len(gpus):
+        return []
+    return [
+        "serving_hardware: the file holds no GPU with its memory: write it by the command in docs/gpu.md, with "
+        "--format=csv,noheader,nounits"
+    ]
 
 
 def _with_hardware(host: dict[str, t.Any], answer: str) -> dict[str, t.Any]:

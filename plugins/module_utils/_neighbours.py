@@ -14,10 +14,13 @@ the device rules of its control group anew, and says "Failed to initialize NVML:
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets, Store, server_names
 from ansible_collections.llmops.serving.plugins.module_utils._gpu_words import is_detached_by_reload
+from ansible_collections.llmops.serving.plugins.module_utils._host import run_command
+from ansible_collections.llmops.serving.plugins.module_utils._host_toolkit import toolkit_facts
 from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError, server_lock
 from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
@@ -33,9 +36,10 @@ def endangered(besides: str = "") -> list[str]:
         Their names.
     """
     names = []
+    toolkit = toolkit_facts(Path("/"), run_command)["version"]
     for name in server_names():
         current = None if name == besides else Store(name).current()
-        if current and is_detached_by_reload(current.unit) and Unit(name).state().running:
+        if current and is_detached_by_reload(current.unit, toolkit) and Unit(name).state().running:
             names.append(name)
     return names
 

@@ -129,6 +129,12 @@ def fetch_key(repository: Repository) -> str:
     Raises:
         RepositoryError: It cannot be fetched, is no key, or another one.
     """
+    for part, address in (("url", repository.url), ("key_url", repository.key_url)):
+        if "@" in urllib.parse.urlsplit(address).netloc:
+            raise RepositoryError(
+                f"{repository.blamed(part)}: the address holds a name or password, which a list of sources shows to "
+                "everybody: take it out, and write it into /etc/apt/auth.conf.d or the like on the host"
+            )
     url = repository.key_url
     where = repository.blamed("key_url")
     if urllib.parse.urlsplit(url).scheme not in ("http", "https", "file"):

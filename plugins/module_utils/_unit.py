@@ -49,7 +49,9 @@ class Unit:
         return self.path.read_text(encoding="utf-8") if self.path.exists() else None
 
     def write(self, text: str) -> None:
-        """Put the file in place in one step, and let systemd read it."""
+        """Put the file in place in one step, and let systemd read it; nothing where it has been read already."""
+        if self.read() == text and not self._is_stale():
+            return
         write_atomically(self.path, text, 0o644)
         self._reload()
 
@@ -69,7 +71,10 @@ class Unit:
 
     def restart(self) -> None:
         """Enable the unit and start it anew, forgetting earlier failures."""
-        run(["systemctl", "enable", "--quiet", self.name])
+        # Not where it is already: systemd reads all units anew for it, which some neighbours do not survive.
+        if self.state().enabled != "enabled":
+            self.reloaded = True
+            run(["systemctl", "enable", "--quiet", self.name])
         run(["systemctl", "reset-failed", self.name], check=False)
         # The stop may take as long as the engine drains.
         run(["systemctl", "restart", self.name], timeout=600)
@@ -86,6 +91,12 @@ class Unit:
             self.path.unlink()
         self._reload()
         run(["systemctl", "reset-failed", self.name], check=False)
+
+    def _is_stale(self) -> bool:
+        """Whether systemd has another text of the unit in mind than the file's."""
+        done = run(["systemctl", "show", "--property", "NeedDaemonReload,LoadState", self.name])
+        words = dict(line.partition("=")[::2] for line in done.out.splitlines())
+        return words.get("NeedDaemonReload") != "no" or words.get("LoadState") != "loaded"
 
     def _reload(self) -> None:
         self.reloaded = True

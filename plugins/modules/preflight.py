@@ -62,6 +62,12 @@ options:
     description: Whether a driver for the GPUs will be installed after this look, so that none is missing yet.
     type: bool
     default: false
+  driver_changes:
+    description:
+      - Whether a driver of another branch will be installed after this look, so that an image which needs a newer one than
+        the present is no problem yet.
+    type: bool
+    default: false
   hardware:
     description:
       - What C(nvidia-smi) says on another machine, to judge whether the servers would fit there. Nothing but memory,
@@ -152,6 +158,10 @@ fits:
   returned: always
   type: list
   elements: dict
+awaited:
+  description: Whether the driver that is to be installed decides something, so that a second look is due then.
+  returned: always
+  type: bool
 host:
   description: The facts of the host, as the module M(llmops.serving.host_info) returns them.
   returned: always
@@ -180,6 +190,7 @@ ARGUMENTS: dict[str, t.Any] = {
     },
     "accelerator": {"type": "str", "choices": ["cpu", "cuda"], "default": "cpu"},
     "driver_follows": {"type": "bool", "default": False},
+    "driver_changes": {"type": "bool", "default": False},
     "hardware": {"type": "str", "default": ""},
     "needs": {
         "type": "list",

@@ -290,9 +290,19 @@ def plain_path(path: str) -> str:
 
 
 def wanted_names(host: Facts) -> list[set[str]]:
-    """List what a specification must name: `all`, and each GPU by its number or its UUID."""
-    gpus = [gpu for gpu in host["gpus"] if not gpu.get("lost")]
-    return [{"all"}, *({str(gpu["index"]), gpu["uuid"] or ""} for gpu in gpus)]
+    """List what a specification must name: `all`, and each GPU by its number or its UUID, or each of its MIG devices.
+
+    That of WSL names nothing but `all`, and that of a divided GPU its parts alone (nvidia-container-toolkit,
+    pkg/nvcdi: lib-wsl.go, lib-nvml.go). A GPU without a UUID is not the driver's.
+    """
+    if host["nvidia"].get("wsl"):
+        return [{"all"}]
+    names: list[set[str]] = [{"all"}]
+    for gpu in host["gpus"]:
+        if gpu["uuid"] and not gpu.get("lost"):
+            parts = gpu.get("mig_devices") or [gpu]
+            names += [{str(part["index"]), part["uuid"]} for part in parts]
+    return names
 
 
 def offers(spec: Mapping[str, t.Any], host: Facts) -> bool:

@@ -80,16 +80,19 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         definition,
     )
     command = [*keys.before, *definition["entrypoint"], *engine.words, *keys.after]
+    gpus = [] if site.accelerator == "cpu" else server.get("gpus") or ["all"]
+    # CUDA counts the fastest GPU first otherwise, and not as nvidia-smi and the sums of the plan do.
     container = _Container(
         mounts=[f"type=bind,src={model['path']},dst={model['mount']},readonly" for model in models]
         + ([f"type=bind,src={GENERATION}/secrets,dst={SECRETS},readonly"] if server.get("api_key") else [])
         + ([f"type=bind,src={GENERATION}/files,dst={FILES},readonly"] if files else [])
         + ([f"type=bind,src={CACHE_DIR.format(name=server['name'])},dst={CACHE}"] if definition["caches"] else []),
-        environment={name: str(value) for name, value in definition["environment"].items()}
+        environment=({"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if gpus else {})
+        | {name: str(value) for name, value in definition["environment"].items()}
         | {name: f"{CACHE}/{place}" for name, place in definition["caches"].items()}
         | engine.environment
         | (server.get("environment") or {}),
-        gpus=[] if site.accelerator == "cpu" else server.get("gpus") or ["all"],
+        gpus=gpus,
     )
     bind = server.get("bind") or "127.0.0.1"
     return {

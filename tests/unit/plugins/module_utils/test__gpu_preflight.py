@@ -60,8 +60,8 @@ def test_no_image_suits() -> None:
     assert choice.problem == (
         "serving_servers['chat'].image: vllm:v0.32.0 needs driver 580 or newer, and the host has driver 470.256.02 and "
         "vllm:v0.30.0-cu129 needs driver 525 or newer, and the host has driver 470.256.02: install a newer driver "
-        "(nvidia_driver_enabled: true lets the role nvidia_driver do it), or set image of the server to a release for "
-        "an older CUDA"
+        '(nvidia_driver_enabled: true and nvidia_driver_branch: "580" let the role nvidia_driver do it), or set image of '
+        "the server to a release for an older CUDA"
     )
 
 
@@ -69,7 +69,17 @@ def test_a_gpu_too_old_is_not_cured_by_a_driver() -> None:
     facts = host("t4", driver_version="580.65.06", compute_capability="6.1", name="Tesla P4")
     choice = choose_image("chat", [NEW, OLD], facts["gpus"], driver_of(facts))
     assert "is made for compute capability 7.5 and higher, and GPU 0 (Tesla P4) has 6.1" in choice.problem
-    assert choice.problem.endswith("serve it on a newer GPU, or set image of the server to one made for this GPU")
+    assert choice.problem.endswith("set gpus of the server to newer ones, or image to one made for this GPU")
+
+
+def test_nothing_to_choose_from_is_nothing_chosen() -> None:
+    assert choose_image("chat", [], host("t4")["gpus"], "550") == Choice("", "")
+
+
+def test_a_gpu_that_is_not_the_drivers_is_nobodys() -> None:
+    facts = host("t4")
+    facts["gpus"][0] |= {"uuid": None, "driver": "vfio-pci"}
+    assert [gpu["index"] for gpu in chosen_gpus(None, facts)] == [1, 2, 3]
 
 
 def test_an_image_of_ones_own_is_taken_as_it_is() -> None:
@@ -108,7 +118,8 @@ def test_a_mig_device_stands_for_its_gpu() -> None:
     ],
 )  # fmt: skip
 def test_what_an_image_says_of_itself(machine: str, requires: str, said: str) -> None:
-    line = requirement_problem("chat", "own:1", requires, host(machine))
+    facts = host(machine)
+    line = requirement_problem("chat", "own:1", requires, facts["gpus"], driver_of(facts))
     assert bool(line) is bool(said)
     assert said in line
     assert not line or ("nvidia_driver_enabled" in line and "set image of the server" in line)
@@ -116,7 +127,7 @@ def test_what_an_image_says_of_itself(machine: str, requires: str, said: str) ->
 
 def test_cuda_13_in_an_image_on_a_volta() -> None:
     facts = host("t4", **VOLTA)
-    line = requirement_problem("chat", "own:1", "cuda>=13.0", facts)
+    line = requirement_problem("chat", "own:1", "cuda>=13.0", facts["gpus"], driver_of(facts))
     assert "holds CUDA 13, which computes from compute capability 7.5 on, and GPU 0 (Tesla V100) has 7.0" in line
 
 

@@ -40,8 +40,19 @@ def test_docker_reads_several_devices_as_one_field() -> None:
     assert next(csv.reader([gpu_words("gpus", ["0", "2"])[1]])) == ["device=0,2"]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "toolkit", "detached"),
+    [
+        ("cdi", None, False),
+        ("cdi", "1.17.9", False),
+        ("gpus", "1.20.0", True),
+        ("runtime", "1.20.0", False),
+        ("runtime", "1.18.0", False),
+        # Before, NVIDIA's runtime called the hook.
+        ("runtime", "1.17.9", True),
+    ],
+)
 @pytest.mark.parametrize("gpus", [["all"], ["0", "2"]])
-def test_only_the_hook_is_undone_by_a_reload(way: str, gpus: list[str]) -> None:
+def test_what_a_reload_undoes(way: str, toolkit: str | None, gpus: list[str], detached: bool) -> None:
     unit = f"ExecStart=/usr/bin/docker run {quote(['--rm', *gpu_words(way, gpus), 'image'])}\n"
-    assert is_detached_by_reload(unit) is (way == "gpus")
+    assert is_detached_by_reload(unit, toolkit) is detached

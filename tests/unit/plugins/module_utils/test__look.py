@@ -62,7 +62,7 @@ def look(hub: FakeHub, tmp_path: Path, servers: list[dict[str, Any]], hardware: 
     asked = questions(servers, site)
     assert len(asked["servers"]) == len(servers), "an inventory with a problem is not asked about"
     params = {
-        "hardware": hardware, "accelerator": "cuda", "driver_follows": False, "model_dir": str(tmp_path / "models"),
+        "hardware": hardware, "accelerator": "cuda", "driver_follows": False, "driver_changes": False, "model_dir": str(tmp_path / "models"),
         "hub_url": hub.url, "token": "", **asked, **words,
     }  # fmt: skip
     return Look(params).run()
@@ -235,6 +235,34 @@ def test_a_driver_that_follows_is_waited_for(hub: FakeHub, tmp_path: Path, monke
     assert "no driver for it" in refused["problems"][0]
     awaited = look(hub, tmp_path, [SERVERS["chat"]], "", driver_follows=True)
     assert (awaited["problems"], awaited["fits"], awaited["variants"]) == ([], [], {})
+    assert (refused["awaited"], awaited["awaited"]) == (False, True)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_newer_driver_that_is_asked_for_is_waited_for(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_look, "host_facts", lambda **_words: facts("h100"))
+    refused = look(hub, tmp_path, [SERVERS["small"]], "", driver_follows=True)
+    assert 'nvidia_driver_branch: "580"' in refused["problems"][0]
+    assert not refused["awaited"]
+    awaited = look(hub, tmp_path, [SERVERS["small"]], "", driver_follows=True, driver_changes=True)
+    assert (awaited["problems"], awaited["awaited"]) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "said"),
+    [
+        ("", {}, "the file holds no GPU with its memory"),
+        ("0, GPU-1, NVIDIA L40S, 46068 MiB, 45000 MiB, 8.9, 580.1, Disabled\n", {}, "format=csv,noheader,nounits"),
+        ("0, GPU-1, NVIDIA L40S, 46068, 45000, 8.9, 580.1, Disabled\n", {"accelerator": "cpu"}, "set that to cuda"),
+    ],
+)
+def test_a_file_that_is_no_answer_of_nvidia_smi(
+    hub: FakeHub, tmp_path: Path, answer: str, words: dict[str, Any], said: str
+) -> None:
+    result = look(hub, tmp_path, [SERVERS["chat"]], answer or "\n", **words)
+    assert any("serving_hardware: " in problem and said in problem for problem in result["problems"])
 
 
 def test_an_image_of_ones_own_says_itself_what_it_needs(
@@ -266,3 +294,17 @@ def test_a_foreign_process_is_named(hub: FakeHub, tmp_path: Path, monkeypatch: p
     host["held"] = {"chat": {"memory": 0, "gpus": {host["gpus"][0]["uuid"]: 14 * GIB}}}
     host["gpus"][0]["processes"][0]["server"] = "chat"
     assert look(hub, tmp_path, [SERVERS["chat"]], "")["problems"] == []
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_driver_that_does_not_tell_who_holds_memory(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # WSL, virtual GPUs: our own server has filled the GPU, and nobody says so.
+    host = facts("t4")
+    host["gpus"] = [host["gpus"][0] | {"memory_free": GIB}]
+    host["held"] = {"chat": {"memory": 0, "gpus": {}}}
+    monkeypatch.setattr(_look, "host_facts", lambda **_words: host)
+    assert look(hub, tmp_path, [SERVERS["chat"]], "")["problems"] == []
+    host["gpus"][0]["processes"] = [{"pid": 4711, "name": "python3", "memory": 14 * GIB, "server": None}]
+    assert "4711" in look(hub, tmp_path, [SERVERS["chat"]], "")["problems"][0]

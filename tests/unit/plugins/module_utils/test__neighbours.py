@@ -114,3 +114,19 @@ def test_a_change_looks_after_its_neighbours(
         # A run that changes nothing reloads nothing, so there is nothing to look after.
         status, result, _text = run_main(server, capsys, **words)
         assert (status, result["action"], result["neighbours"]) == (0, "unchanged", [])
+
+
+def test_a_neighbour_is_started_anew_without_a_further_reload(host: PlayedHost) -> None:
+    with engine() as running:
+        have(host, "legacy", port_of(running), HOOK)
+        (host.units / "llmops-legacy.service").write_text(
+            (host.state_dir / "legacy/0001/unit").read_text(encoding="utf-8"), encoding="utf-8"
+        )
+        host.properties |= {"NeedDaemonReload": "no", "LoadState": "loaded"}
+        running.routes["POST /v1/chat/completions"] = running.routes["GET /health"]
+        host.commands.clear()
+        look_after(["legacy"])
+    verbs = [line.split()[1] for line in host.commands if line.startswith("systemctl")]
+    assert "restart" in verbs
+    # It would take the GPUs of those that were looked after before.
+    assert not {"daemon-reload", "enable"} & set(verbs)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _generations, _server, _unit
-from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed
 from ansible_collections.llmops.serving.plugins.module_utils._gate import GateError
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets
 from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
@@ -53,7 +53,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made.unit_file.parent.mkdir()
     monkeypatch.setattr(_generations, "STATE_DIR", tmp_path / "servers")
     monkeypatch.setattr(_unit, "UNIT_DIR", made.unit_file.parent)
-    monkeypatch.setattr(_unit, "run", lambda argv, **_: made.done.append(" ".join(argv[:2])))
+
+    def run(argv: list[str], **_: object) -> Completed:
+        made.done.append(" ".join(argv[:2]))
+        return Completed(0, "", "")
+
+    monkeypatch.setattr(_unit, "run", run)
     monkeypatch.setattr(_unit.Unit, "restart", lambda _: made.restart())
     monkeypatch.setattr(_unit.Unit, "stop", lambda _: made.stop())
     monkeypatch.setattr(_unit.Unit, "log", lambda *_, **__: ["E unknown model architecture: 'x'"])

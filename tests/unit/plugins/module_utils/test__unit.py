@@ -93,7 +93,35 @@ def test_lies_where_systemd_looks() -> None:
 def test_a_start_is_for_every_boot_and_forgets_failures_first(monkeypatch: pytest.MonkeyPatch) -> None:
     done = play(monkeypatch)
     Unit("chat").restart()
-    assert done == [f"systemctl {verb} llmops-chat.service" for verb in ("enable --quiet", "reset-failed", "restart")]
+    assert done[1:] == [
+        f"systemctl {verb} llmops-chat.service" for verb in ("enable --quiet", "reset-failed", "restart")
+    ]
+
+
+def test_what_systemd_knows_already_is_not_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Either would make systemd read all units anew, which takes GPUs of the toolkit's hook away from others.
+    unit = Unit("chat", tmp_path)
+    unit.path.write_text("x", encoding="utf-8")
+    done = play(monkeypatch, "NeedDaemonReload=no\nLoadState=loaded\nUnitFileState=enabled\n")
+    unit.write("x")
+    unit.restart()
+    assert [line.split()[1] for line in done] == ["show", "show", "reset-failed", "restart"]
+    assert not unit.reloaded
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("y", "NeedDaemonReload=no\nLoadState=loaded\n"), ("x", "NeedDaemonReload=yes\nLoadState=loaded\n")],
+)
+def test_what_systemd_does_not_know_yet_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    unit = Unit("chat", tmp_path)
+    unit.path.write_text("x", encoding="utf-8")
+    done = play(monkeypatch, said)
+    unit.write(text)
+    assert done[-1] == "systemctl daemon-reload"
+    assert unit.reloaded
 
 
 def test_removal_leaves_nothing_and_can_be_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

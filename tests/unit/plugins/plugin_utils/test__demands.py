@@ -120,6 +120,7 @@ def test_ways_to_the_gpus(way: str, words: list[str]) -> None:
     plan = server_plan({**VLLM, "gpus": ["0"]}, dataclasses.replace(SITE, gpu_way=way))
     run = plan["unit_words"]["run"]
     assert run[run.index(words[0]) : run.index(words[0]) + 2] == words
+    assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in run, "so that GPU 0 of CUDA is GPU 0 of nvidia-smi"
     assert plan["unit_words"]["after"] == (["nvidia-cdi-refresh.service"] if way == "cdi" else [])
 
 
