@@ -20,7 +20,10 @@ from ansible_collections.llmops.serving.plugins.module_utils._cuda import (
 from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import version_tuple
 
 # The branch with long-term support that is new enough for every image of the definitions.
-_NEWER_DRIVER = 'install a newer driver (nvidia_driver_enabled: true and nvidia_driver_branch: "580" let the role nvidia_driver do it)'
+_NEWER_DRIVER = (
+    'install a newer driver (nvidia_driver_enabled: true and nvidia_driver_branch: "580" let the role nvidia_driver do '
+    "it)"
+)
 
 
 class Choice(t.NamedTuple):

@@ -166,10 +166,11 @@ def _hardware_problems(gpus: list[dict[str, t.Any]], cuda: bool) -> list[str]:
     told = [gpu for gpu in gpus if gpu["uuid"] and gpu["memory_total"] and gpu["memory_free"] is not None]
     if gpus and len(told) == len(gpus):
         return []
-    return [
+    problem = (
         "serving_hardware: the file holds no GPU with its memory: write it by the command in docs/gpu.md, with "
         "--format=csv,noheader,nounits"
-    ]
+    )
+    return [problem]
 
 
 def _with_hardware(host: dict[str, t.Any], answer: str) -> dict[str, t.Any]:

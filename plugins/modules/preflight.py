@@ -64,8 +64,8 @@ options:
     default: false
   driver_changes:
     description:
-      - Whether a driver of another branch will be installed after this look, so that an image which needs a newer one than
-        the present is no problem yet.
+      - Whether a driver of another branch will be installed after this look, so that an image which needs a newer one
+        than the present is no problem yet.
     type: bool
     default: false
   hardware:

@@ -60,8 +60,8 @@ def test_no_image_suits() -> None:
     assert choice.problem == (
         "serving_servers['chat'].image: vllm:v0.32.0 needs driver 580 or newer, and the host has driver 470.256.02 and "
         "vllm:v0.30.0-cu129 needs driver 525 or newer, and the host has driver 470.256.02: install a newer driver "
-        '(nvidia_driver_enabled: true and nvidia_driver_branch: "580" let the role nvidia_driver do it), or set image of '
-        "the server to a release for an older CUDA"
+        '(nvidia_driver_enabled: true and nvidia_driver_branch: "580" let the role nvidia_driver do it), or set image '
+        "of the server to a release for an older CUDA"
     )
 
 

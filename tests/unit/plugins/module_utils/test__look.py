@@ -62,7 +62,8 @@ def look(hub: FakeHub, tmp_path: Path, servers: list[dict[str, Any]], hardware: 
     asked = questions(servers, site)
     assert len(asked["servers"]) == len(servers), "an inventory with a problem is not asked about"
     params = {
-        "hardware": hardware, "accelerator": "cuda", "driver_follows": False, "driver_changes": False, "model_dir": str(tmp_path / "models"),
+        "hardware": hardware, "accelerator": "cuda", "driver_follows": False, "driver_changes": False,
+        "model_dir": str(tmp_path / "models"),
         "hub_url": hub.url, "token": "", **asked, **words,
     }  # fmt: skip
     return Look(params).run()

@@ -38,6 +38,10 @@ class World:
     unit_file: Path = Path()
     gates: list[tuple[str, str | None]] = field(default_factory=list)
 
+    def run(self, argv: list[str], **_: object) -> Completed:
+        self.done.append(" ".join(argv[:2]))
+        return Completed(0, "", "")
+
     def restart(self) -> None:
         self.running, self.enabled = self.unit_file.read_text(encoding="utf-8"), True
         self.done.append("restart")
@@ -54,11 +58,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(_generations, "STATE_DIR", tmp_path / "servers")
     monkeypatch.setattr(_unit, "UNIT_DIR", made.unit_file.parent)
 
-    def run(argv: list[str], **_: object) -> Completed:
-        made.done.append(" ".join(argv[:2]))
-        return Completed(0, "", "")
-
-    monkeypatch.setattr(_unit, "run", run)
+    monkeypatch.setattr(_unit, "run", made.run)
     monkeypatch.setattr(_unit.Unit, "restart", lambda _: made.restart())
     monkeypatch.setattr(_unit.Unit, "stop", lambda _: made.stop())
     monkeypatch.setattr(_unit.Unit, "log", lambda *_, **__: ["E unknown model architecture: 'x'"])
