@@ -136,6 +136,9 @@ KEY_PROBLEMS: list[tuple[dict[str, str], str]] = [
         {"key_url": "http://127.0.0.1:9/key"},
         "toolkit_key_url: http://127.0.0.1:9/key gives no key (Connection refused)",
     ),
+    # A list of sources is for everybody to read, and so is its diff.
+    ({"url": "https://me:hunter2@mirror/deb"}, "toolkit_url: the address holds a name or password"),
+    ({"key_url": "https://me:hunter2@mirror/key"}, "toolkit_key_url: the address holds a name or password"),
 ]
 
 
@@ -144,6 +147,7 @@ def test_refuses_another_key(change: dict[str, str], words: str) -> None:
     with pytest.raises(RepositoryError) as caught:
         fetch_key(APT._replace(**change))
     assert words in str(caught.value)
+    assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
