@@ -85,6 +85,10 @@ _value:
     repository:
       description: The address of the package repository.
       type: str
+    names:
+      description: The packages' names.
+      type: list
+      elements: str
     packages:
       description: The packages with their versions, as the package manager takes them.
       type: list

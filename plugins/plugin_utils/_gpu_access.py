@@ -89,6 +89,7 @@ class Access:
         downgrade: Whether to an older version.
         manager: `apt`, `dnf` or `zypper`, "" for an unknown distribution.
         repository: The address of the package repository for this manager.
+        names: The packages' names.
         packages: The packages, for the manager with their versions.
         daemon_options: What daemon.json must hold besides what it holds.
         restart: Whether Docker must be restarted after the packages, even where daemon.json stays as it is.
@@ -108,6 +109,7 @@ class Access:
     downgrade: bool = False
     manager: str = ""
     repository: str = ""
+    names: tuple[str, ...] = PACKAGES
     packages: tuple[str, ...] = ()
     daemon_options: dict[str, t.Any] = field(default_factory=dict)
     restart: bool = False
