@@ -49,6 +49,10 @@ options:
     description: By server, the one of its engine's images that suits the host's driver where the server names none.
     type: dict
     default: {}
+  changes:
+    description: What was laid over the servers, C(serving_changes). Its names are judged.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -68,6 +72,7 @@ _value:
 
 import typing as t
 
+from ansible_collections.llmops.serving.plugins.plugin_utils._changes import change_problems
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
 from ansible_collections.llmops.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import (
@@ -90,6 +95,7 @@ def preflight_questions(  # noqa: PLR0913, PLR0917  one for each option of the f
     search: list[str] | None = None,
     only: list[str] | None = None,
     variants: dict[str, str] | None = None,
+    changes: t.Any = None,
 ) -> dict[str, t.Any]:
     """Judge a host's inventory, and prepare what the host is asked."""
     servers, models = plain(servers), plain(models)
@@ -103,7 +109,11 @@ def preflight_questions(  # noqa: PLR0913, PLR0917  one for each option of the f
         search=search or (),
         variants=variants or {},
     )
-    problems = [*inventory_problems(servers, site), *choice_problems(servers, only or [])]
+    problems = [
+        *inventory_problems(servers, site),
+        *choice_problems(servers, only or []),
+        *change_problems(servers, plain(changes) if changes else {}),
+    ]
     return {"problems": problems, **questions(servers, site)}
 
 
