@@ -1,0 +1,168 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Stop the servers of a host for a while, and start them again as they were.
+
+What is held is written down before anything stops, so that whoever comes next can put it back, also after a reboot or
+when the one who held it was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+from pathlib import Path
+
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
+from ansible_collections.llmops.serving.plugins.module_utils._gate import server_url
+from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets, Store, server_names
+from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError, server_lock
+from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
+from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit, write_atomically
+
+RECORD = Path("/var/lib/llmops/held.json")
+
+
+class HoldError(Exception):
+    """The servers cannot be held, or not be released; the message says what to do."""
+
+
+class Held(t.NamedTuple):
+    """What is held: since when, by whom, the servers that ran before, and those that run in their place."""
+
+    since: str
+    purpose: str
+    servers: list[str]
+    guests: list[str]
+
+
+def read_held(record: Path | None = None) -> Held | None:
+    """Read what is held on this host; None if nothing is.
+
+    Args:
+        record: Where it is written down, `RECORD` by default.
+    """
+    try:
+        words = json.loads((record or RECORD).read_text(encoding="utf-8"))
+        return Held(*(words[name] for name in Held._fields))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError) as exc:
+        raise HoldError(f"{record or RECORD} cannot be read: {exc}; remove it, and apply the inventory") from exc
+
+
+def notice(record: Path | None = None) -> str:
+    """Say what is held; nothing if nothing is."""
+    try:
+        held = read_held(record)
+    except HoldError as exc:
+        return str(exc)
+    if held is None:
+        return ""
+    return (
+        f"a {held.purpose} that began at {held.since} holds {_names(held.servers)}: if it does not run any more, "
+        "llmops tournament HOST --restore puts the servers back"
+    )
+
+
+def hold(purpose: str, guests: list[str], record: Path | None = None) -> list[str]:
+    """Stop every server that runs, and write down which.
+
+    Args:
+        purpose: Who wants it, such as `tournament`.
+        guests: Servers that will run meanwhile, and are removed at the release.
+        record: Where it is written down, `RECORD` by default.
+
+    Returns:
+        The names of the servers that were stopped.
+
+    Raises:
+        HoldError: They are held already, or a server is being changed.
+        CommandError: systemd does not answer.
+    """
+    path = record or RECORD
+    if words := notice(path):
+        raise HoldError(words)
+    taken = [name for name in guests if Store(name).current() or Unit(name).read()]
+    if taken:
+        raise HoldError(f"this host has a server {taken[0]} already: remove it (llmops remove --server {taken[0]})")
+    running = [name for name in server_names() if Unit(name).state().running]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = Held(time.strftime("%Y-%m-%d %H:%M:%S"), purpose, running, guests)
+    write_atomically(path, json.dumps(held._asdict()), 0o644)
+    try:
+        for name in running:
+            with server_lock(name):
+                Unit(name).stop()
+    except (LockError, CommandError) as exc:
+        release(path)
+        raise HoldError(f"{exc}: wait for it, and run again") from exc
+    return running
+
+
+def release(record: Path | None = None) -> list[dict[str, t.Any]]:
+    """Remove the guests, start what ran before, and ask it a real question.
+
+    Args:
+        record: Where it is written down, `RECORD` by default.
+
+    Returns:
+        For each server `name`, `engine`, `url`, `models`, `action` (unchanged, restarted, failed, gone), `ok`,
+        `probes`, `seconds`, `cause` and `remedy`. What is held is forgotten once all of them serve.
+    """
+    path = record or RECORD
+    held = read_held(path)
+    if held is None:
+        return []
+    for name in held.guests:
+        _remove(name)
+    results = [_start(name) for name in held.servers]
+    if all(result["ok"] for result in results) and path.exists():
+        path.unlink()
+    return results
+
+
+def _remove(name: str) -> None:
+    server = Server(name, {}, Secrets({}, None, (0, 0)))
+    try:
+        with server_lock(name):
+            server.remove()
+    except LockError as exc:
+        raise HoldError(f"{exc}: wait for it, and run again") from exc
+
+
+def _start(name: str) -> dict[str, t.Any]:
+    current = Store(name).current()
+    if current is None:
+        # Removed meanwhile by somebody who meant it.
+        return {"name": name, "action": "gone", "ok": True, "probes": [], "models": [], "seconds": {}}
+    began, asked = time.monotonic(), current.asked
+    told: dict[str, t.Any] = {
+        "name": name,
+        "engine": asked.get("engine"),
+        "url": server_url(asked["bind"], asked["port"]) + "/v1",
+        "models": [model["name"] for model in asked["models"]],
+        "probes": [],
+        "ok": False,
+        "action": "failed",
+    }
+    # Nothing is written, so the owner of its secrets does not matter.
+    server = Server(name, asked, Secrets(current.secrets(), current.client_key(), (0, 0)))
+    try:
+        with server_lock(name):
+            outcome = server.confirm(current)
+        told.update(ok=True, action=outcome["action"], probes=outcome["probes"])
+    except ServerError as exc:
+        told.update(failed_check=exc.check, cause=exc.cause, remedy=exc.remedy, probes=exc.probes)
+    except (LockError, CommandError) as exc:
+        told.update(failed_check="start", cause=str(exc), remedy=f"read journalctl -u {server.unit.name} on the host")
+    told["seconds"] = dict(server.seconds, total=time.monotonic() - began)
+    return told
+
+
+def _names(names: list[str]) -> str:
+    return "the servers " + ", ".join(names) if names else "no server"
