@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.llmops.serving.plugins.module_utils._host_cdi import cdi_facts
+from ansible_collections.llmops.serving.plugins.module_utils._host_cpu import cpu_facts
 from ansible_collections.llmops.serving.plugins.module_utils._host_docker import docker_facts, find_program
 from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import (
     SMI_COMMAND,
@@ -277,9 +278,9 @@ def host_facts(
         ask: Runs nvidia-smi. Default: likewise.
 
     Returns:
-        hostname, distribution, kernel, architecture, python, cores, memory, disk (keyed by Docker's root directory,
-        model_dir and paths), systemd, docker, git, gpus, nvidia, toolkit, cdi, held, ports: see the functions named
-        like them. Plain JSON values.
+        hostname, distribution, kernel, architecture, python, cores, cpu, memory, disk (keyed by Docker's root
+        directory, model_dir and paths), systemd, docker, git, gpus, nvidia, toolkit, cdi, held, ports: see the
+        functions named like them. Plain JSON values.
     """
     tree = Path(root)
     if run is None:
@@ -300,6 +301,7 @@ def host_facts(
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "cores": core_count(tree),
+        "cpu": cpu_facts(tree),
         "memory": memory_facts(tree),
         "disk": disk_facts(tree, wanted),
         "systemd": systemd,

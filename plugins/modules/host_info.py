@@ -88,6 +88,11 @@ host:
       description: The number of processors that are online.
       type: int
       sample: 16
+    cpu:
+      description: >-
+        The processor's name, its clock in MHz now (null if unknown) and the governor of its frequency, if any.
+      type: dict
+      sample: {model: AMD EPYC 7763 64-Core Processor, mhz: 2445.4, governor: ""}
     memory:
       description: The memory in bytes.
       type: dict
@@ -161,7 +166,8 @@ host:
       description:
         - The NVIDIA GPUs, with the processes on them and the MIG devices they are divided into. What nobody tells is
           null. Memory in bytes.
-        - V(lost) tells that the driver answers for others and not for this one, or says itself that it cannot reach it.
+        - V(lost) tells that the driver answers for others and not for this one, or says itself that it cannot reach
+          it.
       type: list
       elements: dict
       sample:
@@ -183,11 +189,13 @@ host:
           lost: false
     nvidia:
       description:
-        - The driver. V(module) is the version of the loaded kernel module, V(library) that of its library on disk. They
+        - The driver. V(module) is the version of the loaded kernel module, V(library) that of its library on disk.
+          They
           differ after an upgrade without a restart.
         - V(module_installed) tells whether the running kernel has the module on disk, V(nouveau) whether the kernel's
           own driver is loaded or holds a GPU, V(wsl) whether this is a Linux inside Windows.
-        - V(smi) tells whether nvidia-smi is installed, whether it told of a GPU, its exit status (null when it did not
+        - V(smi) tells whether nvidia-smi is installed, whether it told of a GPU, its exit status (null when it did
+          not
           end in time), and what it says is wrong.
       type: dict
       sample:
