@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from llmops_serving.bench_cli import add_bench_parsers, run_on
 from llmops_serving.errors import DriverError, Interrupted
 from llmops_serving.lab_cli import add_lab_parser
 from llmops_serving.progress import ConsoleProgress
@@ -26,11 +27,13 @@ from llmops_serving.site import Site
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import RenderableType
+
     from llmops_serving.results import RunResult
 
 # Without a terminal nothing says how wide a line may be; logs take more than the 80 columns that rich assumes.
 _LOG_WIDTH = 140
-_EPILOG = """exit codes: 0 done, 1 failed, 2 wrong usage, 3 would change (plan, --check), 130 interrupted"""
+_EPILOG = "exit codes: 0 done, 1 failed, 2 wrong usage, 3 would change (plan, --check), 130 interrupted"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,16 +62,22 @@ def build_parser() -> argparse.ArgumentParser:
                 help="plan for the GPUs in a file of nvidia-smi's answer in the place of the hosts' own (docs/gpu.md)",
             )
         command.set_defaults(run=_run_site)
+    add_bench_parsers(
+        commands,
+        add_options=lambda command: _add_options(command, may_change=False, needs_inventory=False),
+        run=_run_site,
+        show=_print,
+    )
     add_lab_parser(commands, apply=lambda site, args: _run_and_show(site, "apply", args))
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser, *, may_change: bool) -> None:
+def _add_options(parser: argparse.ArgumentParser, *, may_change: bool, needs_inventory: bool = True) -> None:
     parser.add_argument(
         "-i",
         "--inventory",
         action="append",
-        required=True,
+        required=needs_inventory,
         metavar="PATH",
         help="inventory; may be given more than once",
     )
@@ -134,6 +143,8 @@ def _watched(site: Site, command: str, args: argparse.Namespace) -> RunResult:
                 return site.verify(progress=progress)
             case "remove":
                 return site.remove(check=args.check, diff=args.diff, progress=progress)
+            case "benchmark" | "tournament" | "tune":
+                return run_on(site, args, progress)
             case _:
                 return site.apply(check=args.check, diff=args.diff, progress=progress)
 
@@ -142,9 +153,13 @@ def _show(result: RunResult, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
         return
+    _print("")
+    _print(render(result))
+
+
+def _print(something: RenderableType) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _LOG_WIDTH)
-    console.print()
-    console.print(render(result))
+    console.print(something)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,6 +13,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from llmops_serving.bench_report import report
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,8 +46,11 @@ def render(result: RunResult) -> RenderableType:
         Something that rich can print at any width from 60 columns.
     """
     parts: list[RenderableType] = []
-    if result.servers:
+    reports = [one for host in result.hosts for one in host.reports]
+    # Where something was measured, that is what people want to see, and that the servers serve goes without saying.
+    if result.servers and not (reports and result.ok):
         parts.append(server_table(result))
+    parts += [part for one in reports for part in report(one)]
     # What fits is of interest before it is done, and afterwards only where it did not.
     if result.check or not result.ok:
         parts += _fits(result)

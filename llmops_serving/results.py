@@ -10,15 +10,20 @@ and types for what the driver shows. `data` of each keeps everything the module 
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from ansible_collections.llmops.serving.plugins.plugin_utils._tournament import GUEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 JSON_VERSION = 1
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_WOULD_CHANGE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_WOULD_CHANGE, EXIT_REGRESSION, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 _COLLECTION = "llmops.serving."
 _FAILED = ("runner_on_failed", "runner_on_unreachable", "runner_on_async_failed", "runner_item_on_failed")
@@ -163,6 +168,34 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Report:
+    """What a benchmark, a tournament or a tuning left on the controller.
+
+    Attributes:
+        path: Its directory.
+        report: Its JSON, docs/benchmark.md says what is in it.
+        page: Its HTML.
+        recommended: The variables that an apply takes, empty where nothing is recommended.
+    """
+
+    path: str
+    report: str
+    page: str
+    recommended: str = ""
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The content of the JSON."""
+        return cast("dict[str, Any]", json.loads(Path(self.report).read_text(encoding="utf-8")))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the paths, and what was found without every single request."""
+        words = ("kind", "host", "profile", "summary", "verdict", "recommendation")
+        found = {word: self.document[word] for word in words}
+        return {"report": self.report, "page": self.page, "recommended": self.recommended, **found}
+
+
+@dataclass(frozen=True)
 class Step:
     """One task on one host, or one item of its loop.
 
@@ -202,6 +235,7 @@ class HostResult:
         problems: What the preflight found wrong, a line each; nothing was changed then.
         notices: What the user should know although nothing is wrong, a line each.
         fits: What each of its servers needs of its memory, in check mode.
+        reports: What was measured on it.
         error: The task that failed and why, None if none did.
         steps: What ran, in order, without what was skipped.
     """
@@ -215,6 +249,7 @@ class HostResult:
     problems: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     fits: tuple[Fit, ...] = ()
+    reports: tuple[Report, ...] = ()
     error: str | None = None
     steps: tuple[Step, ...] = ()
 
@@ -224,7 +259,7 @@ class RunResult:
     """What a run did.
 
     Attributes:
-        command: plan, apply, verify or remove.
+        command: plan, apply, verify, remove, benchmark, tournament, tune or restore.
         ok: Whether all is well on every host.
         changed: Whether anything was changed, or would be (check mode).
         check: Whether nothing was changed on purpose (plan, or check mode).
@@ -291,6 +326,7 @@ class RunResult:
                     "problems": list(host.problems),
                     "notices": list(host.notices),
                     "fits": [dict(fit.data) for fit in host.fits],
+                    "reports": [report.to_dict() for report in host.reports],
                     "error": host.error,
                 }
                 for host in self.hosts
@@ -307,6 +343,7 @@ class _Host:
     problems: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     fits: tuple[Fit, ...] = ()
+    reports: list[Report] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     looped: set[str] = field(default_factory=set)
@@ -483,7 +520,8 @@ def _is_server(result: Mapping[str, Any], step: Step) -> bool:
 
 
 def _read_server(host: _Host, result: Mapping[str, Any], step: Step) -> None:
-    if _is_server(result, step):
+    # Those that run in a tournament only are told in its report, with all that they failed at.
+    if _is_server(result, step) and not str(result.get("name") or step.item).startswith(GUEST):
         server = server_of(step.host, result, failed=step.status == "failed", name=step.item)
         host.servers[server.name] = server
 
@@ -513,9 +551,18 @@ def _read_preflight(host: _Host, result: Mapping[str, Any], step: Step) -> None:
     host.fits = tuple(fit_of(entry) for entry in result.get("fits") or [] if isinstance(entry, dict))
 
 
+def _read_report(host: _Host, result: Mapping[str, Any], step: Step) -> None:
+    del step
+    if result.get("report"):
+        host.reports.append(Report(*(_text(result, word) for word in ("path", "report", "page", "recommended"))))
+
+
 _READERS = {
     "server": _read_server,
     "server_info": _read_server_info,
+    # What was held runs again.
+    "server_hold": _read_server_info,
+    "benchmark_report": _read_report,
     "model": _read_model,
     "preflight": _read_preflight,
 }
@@ -653,18 +700,21 @@ def _finish(name: str, host: _Host, stats: Mapping[str, Any] | None) -> HostResu
         failed = bool((stats.get("failures") or {}).get(name) or (stats.get("dark") or {}).get(name))
         changed = bool((stats.get("changed") or {}).get(name))
     servers_ok = all(server.ok for server in host.servers.values())
+    # Like errors, problems count where they failed the host: a candidate of a tournament that has some is left out.
+    problems = tuple(host.problems) if failed or stats is None else ()
     # Errors of a host that did not fail in the end were rescued or ignored by the playbook.
     error = host.errors[-1] if host.errors and (failed or host.unreachable) else None
     return HostResult(
         name=name,
-        ok=not failed and not host.problems and servers_ok,
+        ok=not failed and not problems and servers_ok,
         changed=changed,
         unreachable=host.unreachable,
         servers=tuple(host.servers.values()),
         models=host.models,
-        problems=tuple(host.problems),
+        problems=problems,
         notices=tuple(host.notices),
         fits=host.fits,
+        reports=tuple(host.reports),
         error=error,
         steps=tuple(host.steps),
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The typed API: a site is an inventory, and the four things that can be done with it."""
+"""The typed API: a site is an inventory, and the things that can be done with it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmops_serving.errors import DriverError, Interrupted, UsageError
+from llmops_serving.load import load_variables
 from llmops_serving.results import parse_events
 from llmops_serving.runner import Interrupt, Outcome, PlaybookRun, run_playbook
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     from llmops_serving.progress import Progress
     from llmops_serving.results import RunResult
+
+
+# Commands whose playbook has another name.
+_PLAYBOOKS = {"apply": "site", "tune": "tournament", "restore": "tournament"}
 
 
 class _Silence:
@@ -128,6 +133,107 @@ class Site:
         """
         return self._run("remove", check=check, diff=diff, progress=progress)
 
+    def benchmark(self, *, load: Mapping[str, Any] | None = None, progress: Progress | None = None) -> RunResult:
+        """Put load on servers that run, and report how fast they answer. Changes nothing.
+
+        Args:
+            load: What differs from the defaults of the role `benchmark`, by the names of `llmops_serving.load.OPTIONS`.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results; `hosts[].reports` has a report of each model of each server.
+        """
+        return self._run("benchmark", extra_vars=load_variables(load or {}, Path.cwd()), progress=progress)
+
+    def tournament(  # noqa: PLR0913  what a tournament is made of
+        self,
+        host: str,
+        models: Sequence[str],
+        engines: Sequence[str],
+        *,
+        together: str = "auto",
+        load: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> RunResult:
+        """Let engines serve the same weights on a host, measure each, and put the host's servers back as they were.
+
+        Args:
+            host: The host.
+            models: The same weights, by the name of each of their formats.
+            engines: The engines.
+            together: Whether all stay loaded side by side: auto, yes or no.
+            load: As for `benchmark`.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results; the report of the one host holds verdict and recommendation. Also after Ctrl-C the servers are
+            put back before `Interrupted` is raised.
+        """
+        words = {"models": list(models), "engines": list(engines), "together": together}
+        return self._compete("tournament", host, words, load, progress)
+
+    def tune(
+        self,
+        host: str,
+        server: str,
+        *,
+        minutes: float = 30.0,
+        load: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> RunResult:
+        """Search the settings that make a server fastest, and leave it as it was.
+
+        Args:
+            host: The host.
+            server: The server's name.
+            minutes: How long it may take.
+            load: As for `benchmark`.
+            progress: Somebody who watches the run.
+
+        Returns:
+            As `tournament`.
+        """
+        return self._compete("tune", host, {"server": server, "minutes": minutes}, load, progress)
+
+    def restore(self, host: str, *, progress: Progress | None = None) -> RunResult:
+        """Put back what an interrupted tournament or tuning left.
+
+        Args:
+            host: The host.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results, with the servers that run again.
+        """
+        there = replace(self, limit=host)
+        return there._run("restore", extra_vars={"tournament_state": "restored"}, progress=progress)
+
+    def _compete(
+        self,
+        command: str,
+        host: str,
+        words: Mapping[str, Any],
+        load: Mapping[str, Any] | None,
+        progress: Progress | None,
+    ) -> RunResult:
+        there = replace(self, limit=host)
+        variables = {f"tournament_{word}": value for word, value in words.items()} | load_variables(
+            load or {}, Path.cwd()
+        )
+        try:
+            result = there._run(command, extra_vars=variables, progress=progress)
+        except Interrupted as stop:
+            # What was stopped for the tournament must not stay so because somebody has had enough of it.
+            back = self.restore(host, progress=progress)
+            if not back.ok:
+                msg = f"interrupted, and the servers of {host} could not all be put back: llmops {command} … --restore"
+                raise DriverError(msg) from stop
+            raise Interrupted(replace(back, command=command, interrupted=True)) from stop
+        if any(one.unreachable for one in result.hosts):
+            said = f"run `llmops tournament {host} --restore` when it can be reached again"
+            return replace(result, errors=(*result.errors, f"{host} was lost on the way: {said}"))
+        return result
+
     def _run(
         self,
         command: str,
@@ -139,7 +245,7 @@ class Site:
     ) -> RunResult:
         watcher = progress or _Silence()
         run = PlaybookRun(
-            playbook=f"llmops.serving.{'site' if command == 'apply' else command}",
+            playbook=f"llmops.serving.{_PLAYBOOKS.get(command, command)}",
             inventory=self._inventory(),
             limit=self.limit,
             check=check,

@@ -22,6 +22,8 @@ ROLES = (
     "nvidia_container_toolkit",
     "models",
     "engine",
+    "benchmark",
+    "tournament",
     *sorted(path.parent.name for path in ROOT.glob("roles/*/engine.yml")),
 )
 _MARKUP = re.compile(r"\b[A-Z]\(([^()]*(?:\([^()]*\))*[^()]*)\)")

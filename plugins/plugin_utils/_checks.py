@@ -18,6 +18,7 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import
 from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, pinned
 from ansible_collections.llmops.serving.plugins.plugin_utils._site import (
     Site,
+    format_of,
     model_names,
     task_of,
     template_of,
@@ -229,7 +230,7 @@ def _fit_problems(name: str, site: Site, definition: Definition) -> Iterator[str
     """Tell whether an engine loads a model's format, and does what the model is for."""
     model, task, title = site.models[name], task_of(name, site, definition), definition["title"]
     single = str(model.get("file") or model.get("url") or "")
-    kind = "gguf" if single.lower().endswith(".gguf") else "safetensors"
+    kind = format_of(model)
     if kind != definition["models"]["format"] or (single and kind != "gguf"):
         wants = "one GGUF file: set file" if definition["models"]["format"] == "gguf" else "a repository: remove file"
         others = _others(site, kind, task)

@@ -29,6 +29,7 @@ _OPTIONAL: t.Final[Definition] = {
     "capability": {},
     "doctor": [],
     "environment": {},
+    "fixed_length": {},
     "healthy_but": [],
     "lacks": {},
     "memory": {},
@@ -37,6 +38,7 @@ _OPTIONAL: t.Final[Definition] = {
     "open_routes": [],
     "shm": None,
     "splits_arguments": False,
+    "tune": [],
 }
 # Parts that an image may change.
 _PER_IMAGE: t.Final = ("arguments", "options", "lacks", "environment", "load", "memory")

@@ -52,6 +52,12 @@ def model_names(server: Mapping[str, t.Any]) -> list[str]:
     return [*([server["model"]] if server.get("model") else []), *(server.get("models") or [])]
 
 
+def format_of(model: Mapping[str, t.Any]) -> str:
+    """Tell a model's format by its entry in `serving_models`: one .gguf file, or a repository of safetensors."""
+    single = str(model.get("file") or model.get("url") or "")
+    return "gguf" if single.lower().endswith(".gguf") else "safetensors"
+
+
 def task_of(name: str, site: Site, definition: Definition) -> str:
     """Tell which task a model is for: its own word, else its engine's default."""
     return str(site.models[name].get("task") or definition["default_task"])

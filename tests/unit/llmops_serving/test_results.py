@@ -90,7 +90,19 @@ def test_the_json_document_says_what_the_modules_said_and_no_secret() -> None:
     }
     host = document["hosts"][0]
     assert set(host) == {
-        *("name", "ok", "changed", "unreachable", "servers", "models", "problems", "notices", "fits", "error")
+        *(
+            "name",
+            "ok",
+            "changed",
+            "unreachable",
+            "servers",
+            "models",
+            "problems",
+            "notices",
+            "fits",
+            "reports",
+            "error",
+        )
     }
     assert host["servers"][0]["probes"][0]["checks"] == [{"name": "text", "ok": True, "detail": "7 words"}]
     assert "invocation" not in host["servers"][0]
