@@ -55,13 +55,18 @@ def read_held(record: Path | None = None) -> Held | None:
         raise HoldError(f"{record or RECORD} cannot be read: {exc}; remove it, and apply the inventory") from exc
 
 
-def notice(record: Path | None = None) -> str:
-    """Say what is held; nothing if nothing is."""
+def held_notice(names: t.Sequence[str] = (), record: Path | None = None) -> str:
+    """Say what is held; nothing if nothing is.
+
+    Args:
+        names: Servers that are about to be changed. Where they are guests, the one who holds asks.
+        record: Where it is written down, `RECORD` by default.
+    """
     try:
         held = read_held(record)
     except HoldError as exc:
         return str(exc)
-    if held is None:
+    if held is None or set(names) & set(held.guests):
         return ""
     return (
         f"a {held.purpose} that began at {held.since} holds {_names(held.servers)}: if it does not run any more, "
@@ -85,7 +90,8 @@ def hold(purpose: str, guests: list[str], record: Path | None = None) -> list[st
         CommandError: systemd does not answer.
     """
     path = record or RECORD
-    if words := notice(path):
+    words = held_notice(record=path)
+    if words:
         raise HoldError(words)
     taken = [name for name in guests if Store(name).current() or Unit(name).read()]
     if taken:

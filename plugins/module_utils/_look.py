@@ -21,6 +21,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._gpu_preflight impo
     reload_notices,
     requirement_problem,
 )
+from ansible_collections.llmops.serving.plugins.module_utils._hold import held_notice
 from ansible_collections.llmops.serving.plugins.module_utils._host import host_facts
 from ansible_collections.llmops.serving.plugins.module_utils._host_gpu import parse_smi
 from ansible_collections.llmops.serving.plugins.module_utils._model_plan import ModelPlan, plan_models
@@ -61,6 +62,9 @@ class Look:
         Returns:
             `problems`, `notices`, `host`, `variants`, `fits` and `awaited`, as the module returns them.
         """
+        # Who looks for a tournament holds the servers itself.
+        held = "" if self.elsewhere else held_notice([server["name"] for server in self.servers])
+        self.notices += [held] if held else []
         if self.elsewhere:
             self.problems += _hardware_problems(self.host["gpus"], self.cuda)
         else:

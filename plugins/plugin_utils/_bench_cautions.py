@@ -17,6 +17,7 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._bench_document imp
     labels,
     names_of,
     number,
+    one_line,
 )
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_summary import OBJECTIVES
 
@@ -202,6 +203,13 @@ def _weights(document: Document, _summary: Sequence[Summary]) -> Iterator[str]:
         yield f"the candidates read the weights from files of different formats ({said}), whose precision can differ"
 
 
+def _obstacles(document: Document, _summary: Sequence[Summary]) -> Iterator[str]:
+    names = labels(document)
+    for candidate in document["candidates"]:
+        if obstacle := one_line(candidate.get("obstacle") or ""):
+            yield f"{names[candidate['name']]} cannot take the server's place as it is: {obstacle}"
+
+
 def _unanswered(document: Document, summary: Sequence[Summary]) -> Iterator[str]:
     for where, level in _levels(document, summary):
         counts = {"failed": level["requests"]["failed"], "were cut off": level["requests"]["cut"]}
@@ -226,6 +234,7 @@ def _levels(document: Document, summary: Sequence[Summary]) -> Iterator[tuple[st
 _RULES: t.Final[tuple[Callable[[Document, Sequence[Summary]], Iterator[str]], ...]] = (
     _refused,
     _unanswered,
+    _obstacles,
     _prompts,
     _words,
     _weights,

@@ -152,7 +152,10 @@ def _candidate(  # noqa: PLR0913, PLR0917  what one entry is made of
         line = problems[0].replace(GUEST, "")
         reason, _separator, remedy = line.rpartition(": ")
         return _failed(engine, definition, reason or line, remedy)
-    return candidate_of(engine, entry, site, model) | {"server": entry}
+    # As a guest it listens on loopback. In the place of the server it would be reached as that one is.
+    reached = {word: base[word] for word in ("bind", "api_key", "port") if base.get(word)}
+    obstacles = [line.replace(GUEST, "") for line in inventory_problems([entry | reached], site)]
+    return candidate_of(engine, entry, site, model) | {"server": entry, "obstacle": "; ".join(obstacles)}
 
 
 def guest_entry(

@@ -12,7 +12,13 @@ import typing as t
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _hold
-from ansible_collections.llmops.serving.plugins.module_utils._hold import HoldError, hold, notice, read_held, release
+from ansible_collections.llmops.serving.plugins.module_utils._hold import (
+    HoldError,
+    held_notice,
+    hold,
+    read_held,
+    release,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError
 from ansible_collections.llmops.serving.plugins.modules import server_hold
 from tests.unit.plugins.played_host import PlayedHost, engine, played_host, port_of, run_main
@@ -124,9 +130,17 @@ def test_one_that_was_removed_meanwhile_is_no_failure(host: PlayedHost) -> None:
     assert read_held() is None
 
 
+def test_others_are_told_and_who_holds_is_not(host: PlayedHost) -> None:
+    have(host, "chat", 8001)
+    assert held_notice(["chat"]) == ""
+    hold("tournament", ["tournament-vllm"])
+    assert "holds the servers chat" in held_notice(["chat"])
+    assert held_notice(["tournament-vllm"]) == ""
+
+
 def test_a_record_that_cannot_be_read_says_what_to_do(host: PlayedHost) -> None:
     _hold.RECORD.write_text("{", encoding="utf-8")
-    assert "remove it, and apply the inventory" in notice()
+    assert "remove it, and apply the inventory" in held_notice()
     with pytest.raises(HoldError, match="cannot be read"):
         hold("tournament", [])
     assert not host.commands
