@@ -226,7 +226,8 @@ class Site:
             # What was stopped for the tournament must not stay so because somebody has had enough of it.
             back = self.restore(host, progress=progress)
             if not back.ok:
-                msg = f"interrupted, and the servers of {host} could not all be put back: llmops {command} … --restore"
+                again = f"llmops tournament {host} --restore"
+                msg = f"interrupted, and the servers of {host} could not all be put back: {again} tries it once more"
                 raise DriverError(msg) from stop
             raise Interrupted(replace(back, command=command, interrupted=True)) from stop
         if any(one.unreachable for one in result.hosts):

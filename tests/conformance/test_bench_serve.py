@@ -5,7 +5,7 @@
 """Our load client and `vllm bench serve` side by side on one server: they must say the same of it.
 
 They run at the same time, each with one request under way. One after the other they would meet a different machine each
-time: on two busy cores the speed of the engine itself varies by more than what is asked. Both send prompts of our making,
+time: on two busy cores the speed of the engine itself varies by more than what is asked. Both send prompts of our own,
 for the random ones of vLLM hold rare characters, and take the server itself a tenth longer to the first token.
 """
 
@@ -75,7 +75,8 @@ prepared = prepare(endpoint, options)
 room = options["work"]["input_tokens"] - prepared["overhead"]
 prompts = Prompts(options["seed"], "theirs", prepared["words"], room)
 with open(options["prompts"], "w") as file:
-    file.writelines(json.dumps({"prompt": prompts.make(index)}) + "\n" for index in range(options["requests"]))
+    for index in range(options["requests"]):
+        print(json.dumps({"prompt": prompts.make(index)}), file=file)
 print("ready", flush=True)
 sys.stdin.readline()
 print(json.dumps(run_step(endpoint, {**options, "words": prepared["words"], "overhead": prepared["overhead"]})))
@@ -139,14 +140,14 @@ def run_both(name: str, seed: int) -> dict[str, Numbers]:
             said = our_client.communicate("\n")[0]
             rest = their_client.communicate()[0]
     assert (our_client.returncode, their_client.returncode) == (0, 0), said + rest
-    return {"ours": our_numbers(json.loads(said)), "theirs": their_numbers(name)}
+    return {"ours": our_numbers(json.loads(said.splitlines()[-1])), "theirs": their_numbers(name)}
 
 
 def start(name: str, words: list[str]) -> subprocess.Popen[str]:
     """Start a program in the container."""
     command = ["docker", "exec", "--interactive", name, *words]
     return subprocess.Popen(  # noqa: S603  # our own words
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import typing as t
@@ -51,7 +52,7 @@ def test_engines_that_fit_side_by_side_took_turns(reports: list[dict[str, t.Any]
     candidates = by_name(reports[0])
     assert [len(candidates[name]["loads"]) for name in ("vllm", "llama_cpp")] == [1, 1]
     order = sorted((step["began"], name) for name in ("vllm", "llama_cpp") for step in candidates[name]["steps"])
-    changes = sum(one[1] != other[1] for one, other in zip(order, order[1:], strict=False))
+    changes = sum(one[1] != other[1] for one, other in itertools.pairwise(order))
     assert changes == 3, "each repetition begins with the one that ended the repetition before"
 
 
