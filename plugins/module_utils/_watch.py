@@ -17,6 +17,8 @@ from pathlib import Path
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
 
 INTERVAL_S = 1.0
+# How soon the end is noticed; somebody waits for it.
+_NOTICE_S = 0.1
 _KIB, _MIB = 1 << 10, 1 << 20
 _SMI = ("nvidia-smi", "--query-gpu=memory.used,power.draw", "--format=csv,noheader,nounits")
 _LIMITS = ("nvidia-smi", "--query-gpu=clocks.max.sm,power.limit", "--format=csv,noheader,nounits")
@@ -141,9 +143,12 @@ def watch_until(watch: Watch, stop: Path, seconds: float, interval: float = INTE
     """
     told = {"argv": watch.command_line(), "gpus": watch.gpus()}
     samples, until = [watch.look()], time.monotonic() + seconds
+    due = time.monotonic() + interval
     while not stop.exists() and time.monotonic() < until:
-        time.sleep(interval)
-        samples.append(watch.look())
+        if time.monotonic() >= due:
+            samples.append(watch.look())
+            due += interval
+        time.sleep(min(interval, _NOTICE_S))
     if stop.exists():
         stop.unlink()
     return {**peaks(samples), **told}

@@ -47,7 +47,7 @@ APART = 0.25
 LIMITS = {"ttft": 0.05, "tpot": 0.05, "throughput": 0.03}
 
 # Files inside the container.
-PROMPTS = "/tmp/prompts.jsonl"  # noqa: S108
+PROMPTS = "/tmp/prompts.json"  # noqa: S108
 RESULT = "/tmp/result.json"  # noqa: S108
 
 SERVE = [
@@ -57,8 +57,8 @@ SERVE = [
 ]  # fmt: skip
 THEIRS = [
     "vllm", "bench", "serve", "--backend", "openai-chat", "--base-url", URL, "--endpoint", "/v1/chat/completions",
-    "--model", "tiny-chat", "--tokenizer", "/models/tiny-chat", "--dataset-name", "custom", "--dataset-path", PROMPTS,
-    "--skip-chat-template", "--disable-shuffle", "--custom-output-len", str(OUTPUT), "--num-prompts", str(REQUESTS),
+    "--model", "tiny-chat", "--tokenizer", "/models/tiny-chat", "--dataset-name", "sharegpt",
+    "--dataset-path", PROMPTS, "--sharegpt-output-len", str(OUTPUT), "--num-prompts", str(REQUESTS),
     "--max-concurrency", str(CONCURRENCY), "--num-warmups", "2", "--ignore-eos", "--temperature", "0",
     "--disable-tqdm", "--save-result", "--result-filename", RESULT,
 ]  # fmt: skip
@@ -74,9 +74,12 @@ endpoint = Endpoint(options.pop("url") + "/v1")
 prepared = prepare(endpoint, options)
 room = options["work"]["input_tokens"] - prepared["overhead"]
 prompts = Prompts(options["seed"], "theirs", prepared["words"], room)
+talks = [
+    {"conversations": [{"value": prompts.make(index)}, {"value": "An answer, which is not used."}]}
+    for index in range(options["requests"])
+]
 with open(options["prompts"], "w") as file:
-    for index in range(options["requests"]):
-        print(json.dumps({"prompt": prompts.make(index)}), file=file)
+    json.dump(talks, file)
 print("ready", flush=True)
 sys.stdin.readline()
 print(json.dumps(run_step(endpoint, {**options, "words": prepared["words"], "overhead": prepared["overhead"]})))
