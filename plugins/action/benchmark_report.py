@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import calendar
-import json
 import time
 import typing as t
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.llmops.serving.plugins.plugin_utils._bench_document import written
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_page import page
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_report import complete
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
@@ -137,7 +137,7 @@ def _finished(place: Path, words: dict[str, t.Any]) -> dict[str, t.Any]:
     if document["kind"] == "tune":
         leave_out_tries(document)
     whole = complete(document)
-    files = {"report.json": json.dumps(whole, ensure_ascii=False, indent=1) + "\n", "report.html": page(whole)}
+    files = {"report.json": written(whole), "report.html": page(whole)}
     if recommended := (whole.get("recommendation") or {}).get("yaml"):
         files["recommended.yml"] = recommended
     try:

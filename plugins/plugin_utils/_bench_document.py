@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -31,6 +32,10 @@ _PARTS: t.Final[Mapping[str, type]] = {
 # Four digits are read at a glance.
 _GROUPED: t.Final = 10_000
 _NAMED: t.Final = 3
+
+
+# Not within texts, where a line break is written as one.
+_NUMBERS: t.Final = re.compile(r"\[\n\s+((?:(?:[-+.\deE]+|null),\s+)*(?:[-+.\deE]+|null))\s+\]")
 
 
 class BenchError(Exception):
@@ -149,6 +154,12 @@ def read(text: str) -> dict[str, t.Any]:
         )
     check(document)
     return document
+
+
+def written(document: Mapping[str, t.Any]) -> str:
+    """Write a document as JSON for people and programs: indented, with every list of numbers in one line."""
+    text = json.dumps(document, ensure_ascii=False, indent=1)
+    return _NUMBERS.sub(lambda match: "[" + " ".join(match[1].split()) + "]", text) + "\n"
 
 
 def check(document: Mapping[str, t.Any]) -> None:

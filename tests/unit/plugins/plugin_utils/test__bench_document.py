@@ -18,6 +18,7 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._bench_document imp
     number,
     one_line,
     read,
+    written,
 )
 from tests.unit.plugins.bench_documents import VLLM, document, measured
 
@@ -111,3 +112,12 @@ def test_what_is_no_document_is_refused_in_one_line(given: t.Any, said: str) -> 
         read(given if isinstance(given, str) else json.dumps(whole))
     assert "\n" not in str(caught.value)
     assert ": " in str(caught.value)
+
+
+def test_what_is_written_is_read_as_it_was_with_numbers_in_one_line() -> None:
+    odd = {"text": "[ 1, 2 ]\n[\n 3\n]", "numbers": [1, -2.5, None, 1e-9], "one": [7], "none": [], "mixed": [1, "a"]}
+    text = written(odd)
+    assert json.loads(text) == odd
+    assert '"numbers": [1, -2.5, null, 1e-09]' in text
+    assert '"one": [7]' in text
+    assert len(text.splitlines()) == 10
