@@ -228,8 +228,8 @@ def reach(server: Mapping[str, t.Any], asked: Mapping[str, t.Any]) -> tuple[str,
         return server_url(bind, server["port"]) + "/v1", ""
     if ipaddress.ip_address(bind).is_loopback:
         return "", (
-            f"benchmark_from: the controller cannot reach server {server['name']!r}, which listens on {bind} there: set "
-            "benchmark_from to host, or benchmark_urls to an address that leads there"
+            f"benchmark_from: the controller cannot reach server {server['name']!r}, which listens on {bind} there: "
+            "set benchmark_from to host, or benchmark_urls to an address that leads there"
         )
     place = asked["address"] if ipaddress.ip_address(bind).is_unspecified else bind
     return server_url(place, server["port"]) + "/v1", ""
