@@ -77,6 +77,7 @@ def add_bench_parsers(
     command.add_argument("name", metavar="SERVER", help="the server")
     add_options(command)
     command.add_argument("--minutes", type=float, default=30.0, metavar="N", help="how long it may take (30)")
+    command.add_argument("--tries", type=int, default=0, metavar="N", help="how many settings to try at most")
     add_load_options(command)
     command.set_defaults(run=lambda args: _on_a_site(args, run))
 
@@ -124,7 +125,7 @@ def run_on(site: Site, args: argparse.Namespace, progress: Progress) -> RunResul
     if args.command == "benchmark":
         return site.benchmark(load=load, progress=progress)
     if args.command == "tune":
-        return site.tune(args.host, args.name, minutes=args.minutes, load=load, progress=progress)
+        return site.tune(args.host, args.name, minutes=args.minutes, tries=args.tries, load=load, progress=progress)
     if args.restore:
         return site.restore(args.host, progress=progress)
     models = [name for given in args.model for name in given.split(",") if name]

@@ -172,12 +172,13 @@ class Site:
         words = {"models": list(models), "engines": list(engines), "together": together}
         return self._compete("tournament", host, words, load, progress)
 
-    def tune(
+    def tune(  # noqa: PLR0913  what a search is made of
         self,
         host: str,
         server: str,
         *,
         minutes: float = 30.0,
+        tries: int = 0,
         load: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
     ) -> RunResult:
@@ -187,13 +188,14 @@ class Site:
             host: The host.
             server: The server's name.
             minutes: How long it may take.
+            tries: How many settings are tried at most, 0 for as many as the time allows.
             load: As for `benchmark`.
             progress: Somebody who watches the run.
 
         Returns:
             As `tournament`.
         """
-        return self._compete("tune", host, {"server": server, "minutes": minutes}, load, progress)
+        return self._compete("tune", host, {"server": server, "minutes": minutes, "tries": tries}, load, progress)
 
     def restore(self, host: str, *, progress: Progress | None = None) -> RunResult:
         """Put back what an interrupted tournament or tuning left.

@@ -122,6 +122,7 @@ def _searched(place: Path, words: dict[str, t.Any]) -> dict[str, t.Any]:
         cores=int(asked["cores"]),
         elapsed=_seconds_since(document),
         budget=float(asked["minutes"]) * 60,
+        tries=int(asked.get("tries") or 0),
     )
     return {"changed": False, "turn": turn or {}}
 

@@ -96,7 +96,7 @@ options:
     type: dict
   search:
     description:
-      - What a search for the best settings needs, C(server), C(site), C(cores) and C(minutes). Required with
+      - What a search for the best settings needs, C(server), C(site), C(cores), C(minutes) and C(tries). Required with
         O(state=searched).
     type: dict
 attributes:

@@ -140,6 +140,7 @@ def next_turn(  # noqa: PLR0913  what a search is made of
     cores: int,
     elapsed: float,
     budget: float,
+    tries: int = 0,
 ) -> dict[str, t.Any] | None:
     """Say what to measure next.
 
@@ -150,12 +151,13 @@ def next_turn(  # noqa: PLR0913  what a search is made of
         cores: Processors of the host.
         elapsed: Seconds since the search began.
         budget: Seconds it may take, the last measurements included.
+        tries: How many settings are tried at most, 0 for as many as the time allows.
 
     Returns:
         A turn, as `_tournament.turns` gives them, with the `server` to run and the `description` of the candidate;
         None when all is measured.
     """
-    turn = _chosen(document, server, site, cores=cores, elapsed=elapsed, budget=budget)
+    turn = _chosen(document, server, site, cores=cores, elapsed=elapsed, budget=budget, tries=tries)
     return turn and {**turn, "steps": steps(document["profile"], turn["repetitions"])}
 
 
@@ -167,6 +169,7 @@ def _chosen(  # noqa: PLR0913  as above
     cores: int,
     elapsed: float,
     budget: float,
+    tries: int = 0,
 ) -> dict[str, t.Any] | None:
     tried = {candidate["name"]: candidate for candidate in document["candidates"]}
     profile, scores = document["profile"], _scores(document)
@@ -178,7 +181,7 @@ def _chosen(  # noqa: PLR0913  as above
     each = elapsed / max(len(tried), 1)
     # The last two are measured for the remaining repetitions, after a start each.
     last = 2 * each * max(profile["repetitions"] - 1, 1)
-    if elapsed + each + last < budget:
+    if elapsed + each + last < budget and not 0 < tries < len(tried):
         for words in _neighbours(_words_of(tried[best], server), knobs(server, site, cores)):
             name = _name(words, server)
             if name not in tried and not inventory_problems([words], site):

@@ -143,7 +143,7 @@ def test_tune_and_restore_are_of_the_same_playbook(monkeypatch: pytest.MonkeyPat
     assert cli.main(["tune", "lab1", "chat", "-i", "lab1,", "--minutes", "5"]) == 0
     assert cli.main(["tournament", "lab1", "-i", "lab1,", "--restore"]) == 0
     assert runs.asked == [
-        ("tune", "lab1", {"tournament_server": "chat", "tournament_minutes": 5.0}),
+        ("tune", "lab1", {"tournament_server": "chat", "tournament_minutes": 5.0, "tournament_tries": 0}),
         ("restore", "lab1", {"tournament_state": "restored"}),
     ]
 

@@ -47,10 +47,9 @@ class Search:
         }  # fmt: skip
         self.turns: list[dict[str, t.Any]] = []
 
-    def run(self, budget: float = 1e9, each: float = 60.0) -> list[str]:
-        while turn := next_turn(
-            self.document, self.planned["server"], SITE, cores=4, elapsed=each * len(self.turns), budget=budget
-        ):
+    def run(self, budget: float = 1e9, each: float = 60.0, tries: int = 0) -> list[str]:
+        words: dict[str, t.Any] = {"cores": 4, "budget": budget, "tries": tries}
+        while turn := next_turn(self.document, self.planned["server"], SITE, elapsed=each * len(self.turns), **words):
             self.turns.append(turn)
             known = {one["name"]: one for one in self.document["candidates"]}
             if turn["candidate"] not in known:
@@ -144,6 +143,11 @@ def test_the_time_that_is_left_ends_the_search_and_leaves_room_for_the_last_meas
     assert len(names) * 60 <= 8 * 60 + 60
     assert names[-2] == OWN
     assert names[-1] != OWN
+
+
+def test_so_many_settings_are_tried_and_no_more() -> None:
+    names = Search(lambda words: 100.0 + words["parallel"] * 10).run(tries=2)
+    assert names == [OWN, "parallel=8", "parallel=16", OWN, "parallel=16"]
 
 
 def test_nothing_that_the_inventory_would_refuse_is_tried() -> None:
