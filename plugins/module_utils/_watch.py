@@ -129,12 +129,12 @@ class Watch:
         return total - free
 
 
-def watch_until(watch: Watch, stop: Path, seconds: float, interval: float = INTERVAL_S) -> dict[str, t.Any]:
-    """Look until a file appears or the time is over.
+def watch_while(watch: Watch, lease: Path, seconds: float, interval: float = INTERVAL_S) -> dict[str, t.Any]:
+    """Look as long as a file is there and the time is not over.
 
     Args:
         watch: What is looked at.
-        stop: The file; it is taken away again.
+        lease: The file. Taken away, it ends the watch.
         seconds: The longest time.
         interval: Seconds from look to look.
 
@@ -144,13 +144,11 @@ def watch_until(watch: Watch, stop: Path, seconds: float, interval: float = INTE
     told = {"argv": watch.command_line(), "gpus": watch.gpus()}
     samples, until = [watch.look()], time.monotonic() + seconds
     due = time.monotonic() + interval
-    while not stop.exists() and time.monotonic() < until:
+    while lease.exists() and time.monotonic() < until:
         if time.monotonic() >= due:
             samples.append(watch.look())
             due += interval
         time.sleep(min(interval, _NOTICE_S))
-    if stop.exists():
-        stop.unlink()
     return {**peaks(samples), **told}
 
 

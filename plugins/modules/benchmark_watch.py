@@ -14,8 +14,8 @@ author:
   - llmops.serving contributors (@llmops-serving)
 description:
   - Looks once a second at the memory of a server's container and of the host, and at memory and power of the GPUs,
-    until a
-    file appears. To be run with C(async), for it ends no sooner.
+    as long as
+    a file is there. To be run with C(async), for it ends no sooner.
 options:
   name:
     description: The server.
@@ -25,8 +25,8 @@ options:
     description: The longest time to watch.
     type: float
     default: 7200
-  stop:
-    description: The file that ends the watch. It is taken away again.
+  lease:
+    description: A file that is there as long as the watch shall go on.
     type: path
     required: true
 attributes:
@@ -42,7 +42,7 @@ EXAMPLES = r"""
 - name: Watch the server
   llmops.serving.benchmark_watch:
     name: chat
-    stop: /run/llmops-benchmark-watch
+    lease: /run/llmops-benchmark
   async: 7300
   poll: 0
 """
@@ -81,7 +81,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.serving.plugins.module_utils._watch import Watch, watch_until
+from ansible_collections.llmops.serving.plugins.module_utils._watch import Watch, watch_while
 
 
 def main() -> None:
@@ -89,12 +89,12 @@ def main() -> None:
     arguments: dict[str, t.Any] = {
         "name": {"type": "str", "required": True},
         "seconds": {"type": "float", "default": 7200},
-        "stop": {"type": "path", "required": True},
+        "lease": {"type": "path", "required": True},
     }
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
     params = module.params
     watch = Watch("llmops-{}".format(params["name"]))
-    module.exit_json(changed=False, **watch_until(watch, Path(params["stop"]), params["seconds"]))
+    module.exit_json(changed=False, **watch_while(watch, Path(params["lease"]), params["seconds"]))
 
 
 if __name__ == "__main__":

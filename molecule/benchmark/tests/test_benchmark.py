@@ -86,7 +86,7 @@ def test_no_key_is_in_a_report(reports: dict[str, t.Any]) -> None:
 
 def test_the_host_is_as_it_was(host: Host) -> None:
     assert not host.file("/var/lib/llmops/benchmark").exists
-    assert not host.file("/run/llmops-benchmark-stop").exists
+    assert not host.file("/run/llmops-benchmark").exists
     assert host.run("pgrep -f [b]enchmark_watch").rc == 1
     for name in ("chat", "embed"):
         assert host.file(f"/var/lib/llmops/servers/{name}/current").linked_to.endswith("0001")

@@ -84,6 +84,6 @@ def test_the_host_serves_what_it_served_and_nothing_else(host: Host) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ["/var/lib/llmops/held.json", "/var/lib/llmops/benchmark"])
+@pytest.mark.parametrize("path", ["/var/lib/llmops/held.json", "/var/lib/llmops/benchmark", "/run/llmops-benchmark"])
 def test_nothing_is_left_of_it(host: Host, path: str) -> None:
     assert not host.file(path).exists

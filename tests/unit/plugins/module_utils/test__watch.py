@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _watch
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed
-from ansible_collections.llmops.serving.plugins.module_utils._watch import Sample, Watch, peaks, watch_until
+from ansible_collections.llmops.serving.plugins.module_utils._watch import Sample, Watch, peaks, watch_while
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -107,12 +107,10 @@ def test_peaks_are_the_highest(samples: list[Sample], expected: t.Any) -> None:
     assert found["samples"] == len(samples)
 
 
-def test_a_watch_ends_with_its_file_and_takes_it_away(tree: Path) -> None:
-    stop = tree / "stop"
-    stop.touch()
-    assert watch_until(Watch("llmops-chat", tree), stop, 60)["samples"] == 1
-    assert not stop.exists()
+def test_a_watch_ends_with_its_file(tree: Path) -> None:
+    assert watch_while(Watch("llmops-chat", tree), tree / "gone", 60)["samples"] == 1
 
 
 def test_a_watch_ends_by_itself(tree: Path) -> None:
-    assert watch_until(Watch("llmops-chat", tree), tree / "never", 0.05, interval=0.01)["samples"] > 1
+    (tree / "lease").touch()
+    assert watch_while(Watch("llmops-chat", tree), tree / "lease", 0.05, interval=0.01)["samples"] > 1
