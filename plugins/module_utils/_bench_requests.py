@@ -26,6 +26,8 @@ CHAT, EMBEDDING, RERANK = "chat", "embedding", "rerank"
 #: In the fields that fix an answer's length this stands for the number of tokens.
 LENGTH_WORD = "output_tokens"
 
+# As many connections as may lie idle, each of which the server may have closed.
+_ATTEMPTS = 20
 _DONE = b"[DONE]"
 _OK = 200
 _FIRST_REDIRECT = 300
@@ -193,17 +195,23 @@ async def send(session: Any, target: Target, body: bytes, items: int) -> Outcome
     Returns:
         What became of it; never an exception of the transport.
     """
-    attempt = 0
-    while True:
-        attempt += 1
+    for _attempt in range(_ATTEMPTS):
         if target.is_chat:
             outcome = await _send_chat(session, target, body)
         else:
             outcome = await _send_batch(session, target, body, items)
-        # llama.cpp closes a connection after a stream without a word of it (seen with server-b11243), and only the next
-        # request on it tells. That one never reached the server, so it is sent anew, and its time begins anew.
-        if outcome.is_answered or attempt > 1 or outcome.error is None or outcome.error.kind != "reset":
-            return outcome
+        if outcome.is_answered or not _was_closed(outcome.error):
+            break
+    return outcome
+
+
+def _was_closed(error: HttpError | None) -> bool:
+    """Whether a request met a connection that the server had closed before.
+
+    llama.cpp closes one after a stream without a word of it (seen with server-b11243), and only the next request on it
+    tells. That one never reached the server, so it is sent anew, and its time begins anew.
+    """
+    return error is not None and error.kind == "reset"
 
 
 async def _send_chat(session: Any, target: Target, body: bytes) -> Outcome:
@@ -368,15 +376,22 @@ async def ask(session: Any, target: Target, prompt: str, max_tokens: int) -> Any
         "max_tokens": max_tokens,
         "temperature": 0,
     }
-    try:
-        async with session.post(target.url, data=json.dumps(payload).encode(), allow_redirects=False) as response:
-            if response.status != _OK or response.content_type != "application/json":
-                raise await _refusal(target, response)
-            data = await response.read()
-    except HttpError:
-        raise
-    except Exception as error:  # as above
-        raise translated(error, target) from None
+    body = json.dumps(payload).encode("utf-8")
+    for attempt in range(1, _ATTEMPTS + 1):
+        is_answered = False
+        try:
+            async with session.post(target.url, data=body, allow_redirects=False) as response:
+                is_answered = True
+                if response.status != _OK or response.content_type != "application/json":
+                    raise await _refusal(target, response)
+                data = await response.read()
+            break
+        except HttpError:
+            raise
+        except Exception as error:  # as above
+            failure = translated(error, target)
+            if is_answered or attempt == _ATTEMPTS or not _was_closed(failure):
+                raise failure from None
     try:
         return json.loads(data)
     except ValueError:

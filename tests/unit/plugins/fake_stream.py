@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,8 @@ class Notes:
 
 
 NOTES = Notes()
+#: Connections whose next request finds them closed.
+LEFT: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
 
 
 @dataclass
@@ -94,6 +97,8 @@ class Stream:
     finish: bool = True
     done: bool = True
     cut: bool = False
+    #: Whether the next request on the connection finds it closed, which nobody said.
+    leaves: bool = False
     crlf: bool = False
     split: bool = False
     error: str = ""
@@ -170,6 +175,7 @@ Answer = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 #: By name of the model, what a request for it brings.
 ANSWERS: dict[str, Answer] = {
     "steady": Stream(),
+    "leaves": Stream(leaves=True),
     "bundles": Stream(bundle=4),
     "short": Stream(short=True),
     "nousage": Stream(usage=False),
@@ -199,6 +205,11 @@ async def chat(request: web.Request) -> web.StreamResponse:
     body = await request.json()
     NOTES.bodies.append(body)
     answer = ANSWERS[body["model"].partition("-")[0]]
+    if request.transport in LEFT:
+        request.transport.abort()
+        return web.Response()
+    if request.transport is not None and isinstance(answer, Stream) and answer.leaves:
+        LEFT.add(request.transport)
     if body.get("stream") or not isinstance(answer, Stream):
         return await answer(request, body)
     prompt = tokens_of(body["messages"][0]["content"])

@@ -129,3 +129,9 @@ def test_work_that_cannot_be_done_is_refused(server: Served, words: dict[str, An
     with pytest.raises(BenchError) as raised:
         prepared(server, **words)
     assert said in str(raised.value)
+
+
+def test_connections_that_the_server_left_without_a_word_fail_nothing(server: Served) -> None:
+    found = prepared(server, "leaves", questions=[FRANCE, FRANCE])
+    assert found["warmup"] == {"requests": 3, "failed": 0}
+    assert [answer["ok"] for answer in found["answers"]] == [True, True]

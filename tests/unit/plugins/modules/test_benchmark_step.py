@@ -41,8 +41,8 @@ def test_a_server_is_prepared_and_measured_and_nothing_changes(server: Served, c
     question = {"prompt": "What is the capital of France?", "expect": "Paris"}
     status, prepared = run("benchmark_prepare", server, questions=[question], _ansible_check_mode=check)
     assert (status, prepared["changed"]) == (0, False), prepared
-    words = {"words": prepared["words"], "overhead": prepared["overhead"]}
-    load = {"concurrency": 2, "requests": 4, "seconds": 0.1, "limits": {"lateness": 9.0}}
+    words: dict[str, Any] = {"words": prepared["words"], "overhead": prepared["overhead"]}
+    load: dict[str, Any] = {"concurrency": 2, "requests": 4, "seconds": 0.1, "limits": {"lateness": 9.0}}
     status, result = run("benchmark_step", server, **words, **load, _ansible_check_mode=check)
     assert (status, result["changed"]) == (0, False), result
     assert result["step"]["requests"]["good"] == result["step"]["requests"]["sent"] >= 4
@@ -56,7 +56,8 @@ def test_a_server_is_prepared_and_measured_and_nothing_changes(server: Served, c
 
 
 def test_a_server_that_cannot_be_measured_fails_in_one_line_without_the_key(server: Served) -> None:
-    for name, words in (("benchmark_prepare", {}), ("benchmark_step", {"concurrency": 1, "words": WORDS})):
+    runs: dict[str, dict[str, Any]] = {"benchmark_prepare": {}, "benchmark_step": {"concurrency": 1, "words": WORDS}}
+    for name, words in runs.items():
         status, result = run(name, server, "limited", **words)
         assert (status, result["failed"], result["changed"]) == (1, True, False)
         assert "HTTP 429 (slow down), Retry-After: 7; the server is overloaded" in result["msg"]
