@@ -175,8 +175,8 @@ Answer = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 #: By name of the model, what a request for it brings.
 ANSWERS: dict[str, Answer] = {
     "steady": Stream(),
-    "leaves": Stream(leaves=True),
     "bundles": Stream(bundle=4),
+    "leaves": Stream(leaves=True),
     "short": Stream(short=True),
     "nousage": Stream(usage=False),
     "crlf": Stream(crlf=True),
