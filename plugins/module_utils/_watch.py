@@ -19,6 +19,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._command import Com
 INTERVAL_S = 1.0
 # How soon the end is noticed; somebody waits for it.
 _NOTICE_S = 0.1
+_ADD_EVERY_S = 5.0
 _KIB, _MIB = 1 << 10, 1 << 20
 _SMI = ("nvidia-smi", "--query-gpu=memory.used,power.draw", "--format=csv,noheader,nounits")
 _LIMITS = ("nvidia-smi", "--query-gpu=clocks.max.sm,power.limit", "--format=csv,noheader,nounits")
@@ -49,6 +50,8 @@ class Watch:
         self.container = container
         self._root = root
         self._group: Path | None = None
+        self._again = 0.0
+        self._added: int | None = None
         self._has_gpus = shutil.which(_SMI[0]) is not None
 
     def look(self) -> Sample:
@@ -79,6 +82,8 @@ class Watch:
 
     def _processes_bytes(self, group: Path) -> int | None:
         """Add up the processes of a group, pages that several share once, proc_pid_smaps(5)."""
+        if time.monotonic() < self._again:
+            return self._added
         try:
             pids = (group / "cgroup.procs").read_text(encoding="ascii").split()
         except OSError:
@@ -90,7 +95,9 @@ class Watch:
             except OSError:
                 continue  # it has ended
             sizes += [int(line.split()[1]) * _KIB for line in text.splitlines() if line.startswith("Pss:")]
-        return sum(sizes) if sizes else None
+        # It takes the kernel some 20 ms for a large process, which must not be a part of what is measured.
+        self._again, self._added = time.monotonic() + _ADD_EVERY_S, sum(sizes) if sizes else None
+        return self._added
 
     def _find_group(self) -> Path | None:
         try:

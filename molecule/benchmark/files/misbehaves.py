@@ -26,14 +26,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Fail."""
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         kind = self.path.split("/")[1]
         if kind == "limited":
             self._say(429, "application/json", json.dumps({"error": {"message": "slow down"}}), {"Retry-After": "7"})
         elif kind == "html":
             self._say(200, "text/html", "<!doctype html><title>Welcome</title>")
-        else:
+        elif body.get("stream"):
             self._cut()
+        else:
+            # What comes whole is well, so that only the measurement meets the fault.
+            count = len(body["messages"][0]["content"].split())
+            message = {"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]}
+            self._say(200, "application/json", json.dumps({**message, "usage": {"prompt_tokens": count}}))
 
     def _cut(self) -> None:
         """Begin a stream, and close the connection in the middle of it."""
