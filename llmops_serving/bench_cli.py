@@ -34,7 +34,7 @@ _EPILOG = "exit codes: 0 done, 1 failed, 2 wrong usage, 4 regression (--compare)
 
 def add_bench_parsers(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    add_options: Callable[[argparse.ArgumentParser], None],
+    add_options: Callable[[argparse.ArgumentParser, bool], None],
     run: Callable[[argparse.Namespace], int],
     show: Callable[[RenderableType], None],
 ) -> None:
@@ -42,13 +42,14 @@ def add_bench_parsers(
 
     Args:
         commands: Where the commands of `llmops` are.
-        add_options: Adds the options of every command that works on a site.
+        add_options: Adds the options of every command that works on a site; with those that choose hosts and servers or
+            without.
         run: Runs such a command.
         show: Prints something for people.
     """
     text = "put load on running servers, and report how fast they answer; or compare two reports"
     command = commands.add_parser("benchmark", help=text, description=text[0].upper() + text[1:] + ".", epilog=_EPILOG)
-    add_options(command)
+    add_options(command, True)
     add_load_options(command)
     command.add_argument("--compare", nargs=2, metavar=("BEFORE", "AFTER"), help="compare two files report.json")
     command.add_argument(
@@ -59,7 +60,7 @@ def add_bench_parsers(
     text = "let engines serve the same weights on a host, one after the other, and recommend one"
     command = commands.add_parser("tournament", help=text, description=text[0].upper() + text[1:] + ".", epilog=_EPILOG)
     command.add_argument("host", metavar="HOST", help="the host, as the inventory names it")
-    add_options(command)
+    add_options(command, False)
     command.add_argument(
         "--model", action="append", default=[], metavar="NAME", help="the model; again for each of its formats"
     )
@@ -75,7 +76,7 @@ def add_bench_parsers(
     command = commands.add_parser("tune", help=text, description=text[0].upper() + text[1:] + ".", epilog=_EPILOG)
     command.add_argument("host", metavar="HOST", help="the host, as the inventory names it")
     command.add_argument("name", metavar="SERVER", help="the server")
-    add_options(command)
+    add_options(command, False)
     command.add_argument("--minutes", type=float, default=30.0, metavar="N", help="how long it may take (30)")
     command.add_argument("--tries", type=int, default=0, metavar="N", help="how many settings to try at most")
     add_load_options(command)
@@ -99,7 +100,7 @@ def _compare(args: argparse.Namespace, show: Callable[[RenderableType], None]) -
         sys.stdout.write(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n")
     else:
         show(comparison(found))
-    return EXIT_REGRESSION if found.regressions else EXIT_OK
+    return EXIT_REGRESSION if found.regressions or found.lost else EXIT_OK
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def report(found: Report) -> Iterator[RenderableType]:
         yield from (Text(line, style="yellow") for line in verdict["course"]["why"])
     yield Text(f"report: {found.page}", style="dim")
     if found.recommended and document["kind"] != "benchmark":
-        yield Text(f"to apply what is recommended: -e @{found.recommended}", style="dim")
+        host = document["host"]["name"]
+        yield Text(f"to apply what is recommended: llmops apply -i … -l {host} -e @{found.recommended}", style="dim")
 
 
 def _table(found: Report) -> Table:
@@ -107,7 +108,8 @@ def comparison(found: Comparison) -> RenderableType:
         parts.append(Text("\nnot measured under the same conditions:", style="bold yellow"))
         parts += [Text(f"  {line}", style="yellow") for line in found.conditions]
     parts += [Text(line, style="yellow") for line in (*found.only_before, *found.only_after)]
-    count = len(found.regressions)
+    parts += [Text(line, style="bold red") for line in found.lost]
+    count = len(found.regressions) + len(found.lost)
     verdict = (
         Text(f"{count} regression{'s' if count > 1 else ''}", style="bold red")
         if count

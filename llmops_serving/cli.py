@@ -64,7 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=_run_site)
     add_bench_parsers(
         commands,
-        add_options=lambda command: _add_options(command, may_change=False, needs_inventory=False),
+        add_options=lambda command, chooses: _add_options(
+            command, may_change=False, needs_inventory=False, chooses=chooses
+        ),
         run=_run_site,
         show=_print,
     )
@@ -72,7 +74,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser, *, may_change: bool, needs_inventory: bool = True) -> None:
+def _add_options(
+    parser: argparse.ArgumentParser, *, may_change: bool, needs_inventory: bool = True, chooses: bool = True
+) -> None:
     parser.add_argument(
         "-i",
         "--inventory",
@@ -81,10 +85,17 @@ def _add_options(parser: argparse.ArgumentParser, *, may_change: bool, needs_inv
         metavar="PATH",
         help="inventory; may be given more than once",
     )
-    parser.add_argument("-l", "--limit", metavar="PATTERN", help="only the hosts that match")
-    parser.add_argument(
-        "--server", action="append", default=[], metavar="NAME", help="only this server; may be given more than once"
-    )
+    if chooses:
+        parser.add_argument("-l", "--limit", metavar="PATTERN", help="only the hosts that match")
+        parser.add_argument(
+            "--server",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="only this server; may be given more than once",
+        )
+    else:
+        parser.set_defaults(limit=None, server=[])
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, progress on stderr")
     if may_change:
         parser.add_argument(

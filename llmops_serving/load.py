@@ -46,6 +46,15 @@ def _objective(text: str) -> dict[str, float]:
 
 _objective.__name__ = "objective such as ttft:500,tpot:50"
 
+
+def _place(text: str) -> str:
+    if text not in {"host", "controller"}:
+        raise ValueError(text)
+    return text
+
+
+_place.__name__ = "place, host or controller:"
+
 # By the variable's name without the prefix.
 OPTIONS: Mapping[str, Option] = {
     "profile": Option("--profile", str, "NAME", "chat, rag, long-prompt, shared-prefix, course, embedding or rerank"),
@@ -60,11 +69,11 @@ OPTIONS: Mapping[str, Option] = {
     "max_seconds": Option("--max-seconds", float, "S", "seconds after which a step sends no more (300)"),
     "repetitions": Option("--repetitions", int, "N", "how often each step is measured (3)"),
     "warmup": Option("--warmup", int, "N", "requests thrown away after each start (3)"),
-    "seed": Option("--seed", int, "N", "the number from which all prompts follow (1)"),
+    "seed": Option("--seed", int, "N", "the number from which all prompts follow (another each time)"),
     "objective": Option(
         "--goodput", _objective, "WHAT:MS", "what a request must meet to count, such as ttft:500,tpot:50"
     ),
-    "from": Option("--from", str, "PLACE", "where the load comes from, host (default) or controller"),
+    "from": Option("--from", _place, "PLACE", "where the load comes from, host (default) or controller"),
     "output": Option("--output", str, "DIR", "where reports go (llmops-reports)"),
 }
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 # How long ansible-playbook may take to stop its workers after an interrupt, in seconds, before it is killed.
 STOP_SECONDS = 20.0
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BECOME_PROMPT = r"BECOME password.*:\s*?$"
 
 
@@ -98,7 +99,7 @@ class Interrupt:
 
     @contextlib.contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Turn SIGINT and SIGTERM into requests while the context lasts; only the main thread may."""
+        """Turn signals, that of a closed terminal too, into requests; in the main thread, while the context lasts."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -106,7 +107,7 @@ class Interrupt:
         def handler(_number: int, _frame: FrameType | None) -> None:
             self.request()
 
-        previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, handler) for number in _STOPS}
         try:
             yield
         finally:

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import uuid
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,7 +145,14 @@ class Site:
         Returns:
             The results; `hosts[].reports` has a report of each model of each server.
         """
-        return self._run("benchmark", extra_vars=load_variables(load or {}, Path.cwd()), progress=progress)
+        try:
+            return self._run("benchmark", extra_vars=load_variables(load or {}, Path.cwd()), progress=progress)
+        except Interrupted:
+            # The load client and the watch are taken away, and nobody's hold is touched.
+            words = {"tournament_state": "restored", "tournament_owner": uuid.uuid4().hex}
+            with contextlib.suppress(Interrupted, DriverError):
+                replace(self, servers=())._run("restore", extra_vars=words, progress=progress)
+            raise
 
     def tournament(  # noqa: PLR0913  what a tournament is made of
         self,
@@ -219,18 +228,28 @@ class Site:
         progress: Progress | None,
     ) -> RunResult:
         there = replace(self, limit=host)
+        owner = uuid.uuid4().hex
         variables = {f"tournament_{word}": value for word, value in words.items()} | load_variables(
             load or {}, Path.cwd()
         )
         try:
-            result = there._run(command, extra_vars=variables, progress=progress)
-        except Interrupted as stop:
-            # What was stopped for the tournament must not stay so because somebody has had enough of it.
-            back = self.restore(host, progress=progress)
+            result = there._run(command, extra_vars={**variables, "tournament_owner": owner}, progress=progress)
+        except (Interrupted, OSError) as stop:
+            # What was stopped for the tournament must not stay so because somebody has had enough of it, or closed the
+            # terminal. What another tournament holds stays as it is.
+            words = {"tournament_state": "restored", "tournament_owner": owner}
+            again = f"`llmops tournament {host} --restore`"
+            msg = f"interrupted, and the servers of {host} could not all be put back: {again} tries it once more"
+            try:
+                back = there._run(
+                    "restore", extra_vars=words, progress=progress if isinstance(stop, Interrupted) else None
+                )
+            except Interrupted as twice:
+                raise Interrupted(replace(twice.result, errors=(msg,))) from twice
             if not back.ok:
-                again = f"llmops tournament {host} --restore"
-                msg = f"interrupted, and the servers of {host} could not all be put back: {again} tries it once more"
                 raise DriverError(msg) from stop
+            if not isinstance(stop, Interrupted):
+                raise
             raise Interrupted(replace(back, command=command, interrupted=True)) from stop
         if any(one.unreachable for one in result.hosts):
             said = f"run `llmops tournament {host} --restore` when it can be reached again"

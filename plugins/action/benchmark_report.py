@@ -17,7 +17,15 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._bench_document imp
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_page import page
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_report import complete
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
-from ansible_collections.llmops.serving.plugins.plugin_utils._journal import JOURNAL, JournalError, begin, note, read
+from ansible_collections.llmops.serving.plugins.plugin_utils._journal import (
+    JOURNAL,
+    JournalError,
+    begin,
+    disqualified,
+    note,
+    read,
+    tell_together,
+)
 from ansible_collections.llmops.serving.plugins.plugin_utils._measured import (
     failure_words,
     host_words,
@@ -49,6 +57,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "watched": {"type": "dict"},
     "failure": {"type": "dict"},
     "search": {"type": "dict"},
+    "together": {"type": "bool", "default": False},
 }
 _NEEDS = [
     ("state", "begun", ("host", "facts", "profile", "inventory")),
@@ -106,9 +115,10 @@ def _noted(place: Path, words: dict[str, t.Any]) -> dict[str, t.Any]:
     if words["results"] is not None:
         said |= step_words(words["results"], words["start"])
     if watched := words["watched"]:
-        said |= {word: watched[word] for word in ("memory", "power_w", "gpus", "argv") if watched.get(word)}
+        said |= {word: watched[word] for word in ("memory", "power_w", "gpus", "argv", "samples") if watched.get(word)}
     if words["failure"]:
         said |= failure_words(words["failure"])
+    said |= disqualified(said.get("answers") or [])
     note(place, words["candidate"], said)
     return {"changed": False, "said": {word: said[word] for word in ("status", "reason", "remedy") if word in said}}
 
@@ -132,8 +142,9 @@ def _seconds_since(document: dict[str, t.Any]) -> float:
 
 
 def _finished(place: Path, words: dict[str, t.Any]) -> dict[str, t.Any]:
-    del words
     document = read(place)
+    if words["together"]:
+        tell_together(document)
     document["seconds"] = round(_seconds_since(document), 1)
     if document["kind"] == "tune":
         leave_out_tries(document)

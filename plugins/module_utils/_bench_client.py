@@ -99,10 +99,23 @@ async def open_session(aiohttp: Any, endpoint: Endpoint) -> AsyncIterator[Any]:
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=endpoint.timeout, sock_read=endpoint.timeout),
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[_trace(aiohttp)],
         trust_env=False,
     )
     async with session:
         yield session
+
+
+def _trace(aiohttp: Any) -> Any:
+    """Notes on each request whether its connection was used before."""
+
+    async def note(_session: Any, context: Any, _params: Any) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx["is_reused"] = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(note)
+    return trace
 
 
 def _trust(endpoint: Endpoint) -> ssl.SSLContext | bool:

@@ -26,8 +26,6 @@ CHAT, EMBEDDING, RERANK = "chat", "embedding", "rerank"
 #: In the fields that fix an answer's length this stands for the number of tokens.
 LENGTH_WORD = "output_tokens"
 
-# As many connections as may lie idle, each of which the server may have closed.
-_ATTEMPTS = 20
 _DONE = b"[DONE]"
 _OK = 200
 _FIRST_REDIRECT = 300
@@ -86,6 +84,7 @@ class Outcome:
         state: `good`, `short`, `cut` or `failed`.
         error: Why it failed or was cut.
         is_answered: Whether the head of an answer came.
+        is_reused: Whether its connection had served others before.
     """
 
     sent: float = 0.0
@@ -100,6 +99,7 @@ class Outcome:
     state: str = FAILED
     error: HttpError | None = None
     is_answered: bool = False
+    is_reused: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,31 +195,32 @@ async def send(session: Any, target: Target, body: bytes, items: int) -> Outcome
     Returns:
         What became of it; never an exception of the transport.
     """
-    for _attempt in range(_ATTEMPTS):
+    while True:
         if target.is_chat:
             outcome = await _send_chat(session, target, body)
         else:
             outcome = await _send_batch(session, target, body, items)
-        if outcome.is_answered or not _was_closed(outcome.error):
-            break
-    return outcome
+        if outcome.is_answered or not _was_left(outcome.error, outcome.is_reused):
+            return outcome
 
 
-def _was_closed(error: HttpError | None) -> bool:
-    """Whether a request met a connection that the server had closed before.
+def _was_left(error: HttpError | None, is_reused: bool) -> bool:
+    """Whether a request met a connection that the server had left before.
 
     llama.cpp closes one after a stream without a word of it (seen with server-b11243), and only the next request on it
-    tells. That one never reached the server, so it is sent anew, and its time begins anew.
+    tells. That one never reached the server, so it is sent anew, and its time begins anew. On a connection of its own a
+    request that has no answer has failed.
     """
-    return error is not None and error.kind == "reset"
+    return is_reused and error is not None and error.kind == "reset"
 
 
 async def _send_chat(session: Any, target: Target, body: bytes) -> Outcome:
     reader = _ChatReader()
     outcome = reader.outcome
+    notes: dict[str, bool] = {}
     try:
         outcome.sent = time.perf_counter()
-        async with session.post(target.url, data=body, allow_redirects=False) as response:
+        async with session.post(target.url, data=body, allow_redirects=False, trace_request_ctx=notes) as response:
             outcome.is_answered = True
             if response.status != _OK or response.content_type != "text/event-stream":
                 raise await _refusal(target, response)
@@ -235,6 +236,7 @@ async def _send_chat(session: Any, target: Target, body: bytes) -> Outcome:
     except Exception as error:  # aiohttp's classes are not known here; `translated` raises strange ones
         outcome.error = translated(error, target)
     outcome.closed = time.perf_counter()
+    outcome.is_reused = "is_reused" in notes
     reader.judge(target)
     return outcome
 
@@ -332,9 +334,10 @@ def _count(value: Any) -> int | None:
 
 async def _send_batch(session: Any, target: Target, body: bytes, items: int) -> Outcome:
     outcome = Outcome()
+    notes: dict[str, bool] = {}
     try:
         outcome.sent = time.perf_counter()
-        async with session.post(target.url, data=body, allow_redirects=False) as response:
+        async with session.post(target.url, data=body, allow_redirects=False, trace_request_ctx=notes) as response:
             outcome.is_answered = True
             if response.status != _OK:
                 raise await _refusal(target, response)
@@ -352,6 +355,7 @@ async def _send_batch(session: Any, target: Target, body: bytes, items: int) -> 
     except Exception as error:  # as above
         outcome.error = translated(error, target)
     outcome.closed = time.perf_counter()
+    outcome.is_reused = "is_reused" in notes
     return outcome
 
 
@@ -377,10 +381,11 @@ async def ask(session: Any, target: Target, prompt: str, max_tokens: int) -> Any
         "temperature": 0,
     }
     body = json.dumps(payload).encode("utf-8")
-    for attempt in range(1, _ATTEMPTS + 1):
+    while True:
+        notes: dict[str, bool] = {}
         is_answered = False
         try:
-            async with session.post(target.url, data=body, allow_redirects=False) as response:
+            async with session.post(target.url, data=body, allow_redirects=False, trace_request_ctx=notes) as response:
                 is_answered = True
                 if response.status != _OK or response.content_type != "application/json":
                     raise await _refusal(target, response)
@@ -390,7 +395,7 @@ async def ask(session: Any, target: Target, prompt: str, max_tokens: int) -> Any
             raise
         except Exception as error:  # as above
             failure = translated(error, target)
-            if is_answered or attempt == _ATTEMPTS or not _was_closed(failure):
+            if is_answered or not _was_left(failure, "is_reused" in notes):
                 raise failure from None
     try:
         return json.loads(data)

@@ -12,7 +12,9 @@ when the one who held it was killed.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 import typing as t
 from pathlib import Path
@@ -25,6 +27,8 @@ from ansible_collections.llmops.serving.plugins.module_utils._server import Serv
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit, write_atomically
 
 RECORD = Path("/var/lib/llmops/held.json")
+# Seconds to wait for somebody who is at work on a server, say pulling its image.
+_PATIENCE_S = 900
 
 
 class HoldError(Exception):
@@ -32,12 +36,13 @@ class HoldError(Exception):
 
 
 class Held(t.NamedTuple):
-    """What is held: since when, by whom, the servers that ran before, and those that run in their place."""
+    """What is held: since when, what for, the servers that ran, those that run in their place, and whose it is."""
 
     since: str
     purpose: str
     servers: list[str]
     guests: list[str]
+    owner: str
 
 
 def read_held(record: Path | None = None) -> Held | None:
@@ -74,12 +79,13 @@ def held_notice(names: t.Sequence[str] = (), record: Path | None = None) -> str:
     )
 
 
-def hold(purpose: str, guests: list[str], record: Path | None = None) -> list[str]:
+def hold(purpose: str, guests: list[str], owner: str = "", record: Path | None = None) -> list[str]:
     """Stop every server that runs, and write down which.
 
     Args:
         purpose: Who wants it, such as `tournament`.
         guests: Servers that will run meanwhile, and are removed at the release.
+        owner: Who holds them, and alone may release them unless somebody insists.
         record: Where it is written down, `RECORD` by default.
 
     Returns:
@@ -96,49 +102,82 @@ def hold(purpose: str, guests: list[str], record: Path | None = None) -> list[st
     taken = [name for name in guests if Store(name).current() or Unit(name).read()]
     if taken:
         raise HoldError(f"this host has a server {taken[0]} already: remove it (llmops remove --server {taken[0]})")
-    running = [name for name in server_names() if Unit(name).state().running]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held = Held(time.strftime("%Y-%m-%d %H:%M:%S"), purpose, running, guests)
-    write_atomically(path, json.dumps(held._asdict()), 0o644)
+    # One that is between two starts takes its part of the host too.
+    running = [name for name in server_names() if Unit(name).state().active not in ("inactive", "failed")]
+    held = Held(time.strftime("%Y-%m-%d %H:%M:%S"), purpose, running, guests, owner)
+    _write_first(path, json.dumps(held._asdict()))
     try:
         for name in running:
             with server_lock(name):
                 Unit(name).stop()
     except (LockError, CommandError) as exc:
-        release(path)
+        release(owner, path)
         raise HoldError(f"{exc}: wait for it, and run again") from exc
     return running
 
 
-def release(record: Path | None = None) -> list[dict[str, t.Any]]:
+def release(owner: str = "", record: Path | None = None) -> list[dict[str, t.Any]]:
     """Remove the guests, start what ran before, and ask it a real question.
 
     Args:
+        owner: Whose hold it must be; empty to release whatever is held.
         record: Where it is written down, `RECORD` by default.
 
     Returns:
         For each server `name`, `engine`, `url`, `models`, `action` (unchanged, restarted, failed, gone), `ok`,
         `probes`, `seconds`, `cause` and `remedy`. What is held is forgotten once all of them serve.
+
+    Raises:
+        HoldError: What is held cannot be read, or guests are left. What ran before was started all the same.
     """
     path = record or RECORD
-    held = read_held(path)
-    if held is None:
-        return []
-    for name in held.guests:
-        _remove(name)
-    results = [_start(name) for name in held.servers]
-    if all(result["ok"] for result in results) and path.exists():
-        path.unlink()
+    # Another release, whose connection was lost, may still be at work: then there is nothing left to do.
+    with _one_at_a_time():
+        held = read_held(path)
+        if held is None or (owner and held.owner != owner):
+            return []
+        left = [line for line in map(_remove, held.guests) if line]
+        results = [_start(name) for name in held.servers]
+        if left:
+            raise HoldError("; ".join(left) + ": run again")
+        if all(result["ok"] for result in results) and path.exists():
+            path.unlink()
     return results
 
 
-def _remove(name: str) -> None:
-    server = Server(name, {}, Secrets({}, None, (0, 0)))
+@contextlib.contextmanager
+def _one_at_a_time() -> t.Iterator[None]:
     try:
-        with server_lock(name):
-            server.remove()
+        with server_lock("held", patience=_PATIENCE_S):
+            yield
     except LockError as exc:
         raise HoldError(f"{exc}: wait for it, and run again") from exc
+
+
+def _write_first(path: Path, text: str) -> None:
+    """Write a file that must not be there yet, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    write_atomically(draft, text, 0o644)
+    try:
+        os.link(str(draft), str(path))
+    except FileExistsError as exc:
+        raise HoldError(held_notice(record=path)) from exc
+    finally:
+        draft.unlink()
+
+
+def _remove(name: str) -> str:
+    """Remove a guest; tell why it could not be, nothing if it was."""
+    server = Server(name, {}, Secrets({}, None, (0, 0)))
+    try:
+        # Whoever waits for it to be ready holds its lock, sees it stop, and gives up.
+        server.unit.stop()
+        with server_lock(name, patience=_PATIENCE_S):
+            server.remove()
+    except (LockError, CommandError) as exc:
+        return f"{name} could not be removed: {exc}"
+    return ""
 
 
 def _start(name: str) -> dict[str, t.Any]:

@@ -99,6 +99,10 @@ options:
       - What a search for the best settings needs, C(server), C(site), C(cores), C(minutes) and C(tries). Required with
         O(state=searched).
     type: dict
+  together:
+    description: Whether all candidates were loaded at once, so that memory of the whole host is of none of them.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Writes on the controller in any mode.

@@ -35,6 +35,12 @@ options:
     type: list
     elements: str
     default: []
+  owner:
+    description:
+      - Who holds the servers. With O(state=released) only what this one holds is released; empty releases whatever is
+        held.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Says whether something would change.
@@ -85,6 +91,7 @@ def main() -> None:
         "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
         "purpose": {"type": "str", "default": "tournament"},
         "guests": {"type": "list", "elements": "str", "default": []},
+        "owner": {"type": "str", "default": ""},
     }
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
     params = module.params
@@ -95,9 +102,9 @@ def main() -> None:
         if params["state"] == "held":
             if module.check_mode:
                 module.exit_json(changed=read_held() is None, held=[])
-            module.exit_json(changed=True, held=hold(params["purpose"], params["guests"]))
+            module.exit_json(changed=True, held=hold(params["purpose"], params["guests"], params["owner"]))
         there = read_held() is not None
-        servers = release() if there and not module.check_mode else []
+        servers = release(params["owner"]) if there and not module.check_mode else []
     except (HoldError, CommandError, OSError) as exc:
         module.fail_json(msg=str(exc))
     bad = [

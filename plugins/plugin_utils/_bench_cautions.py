@@ -36,6 +36,10 @@ _COMMON_WORDS: t.Final = ("context_length", "parallel", "dtype")
 _ONE_MS: t.Final = 1.0
 
 
+# A piece may hold several tokens, but a token is never several pieces.
+_MORE_PIECES: t.Final = 1.05
+
+
 def cautions(document: Document, summary: Sequence[Summary]) -> list[str]:
     """List what weakens the numbers of a benchmark.
 
@@ -210,6 +214,24 @@ def _obstacles(document: Document, _summary: Sequence[Summary]) -> Iterator[str]
             yield f"{names[candidate['name']]} cannot take the server's place as it is: {obstacle}"
 
 
+def _beside(document: Document, _summary: Sequence[Summary]) -> Iterator[str]:
+    beside = document["inventory"].get("beside") or []
+    if beside and document["kind"] != "benchmark":
+        said = names_of(map(one_line, beside))
+        yield f"{said} of this host did not run meanwhile: `llmops plan` with the recommendation says whether all fit"
+
+
+def _streamed(document: Document, summary: Sequence[Summary]) -> Iterator[str]:
+    del summary
+    names = labels(document)
+    for candidate in document["candidates"]:
+        tokens = [step["tokens"] for step in candidate["steps"] if step["tokens"].get("from") == "usage"]
+        written, pieces = (sum(one.get(word) or 0 for one in tokens) for word in ("output", "chunks"))
+        if pieces > written * _MORE_PIECES:
+            name = names[candidate["name"]]
+            yield f"{name} says {written} tokens and streamed {pieces} pieces: its count is doubtful"
+
+
 def _unanswered(document: Document, summary: Sequence[Summary]) -> Iterator[str]:
     for where, level in _levels(document, summary):
         counts = {"failed": level["requests"]["failed"], "were cut off": level["requests"]["cut"]}
@@ -235,6 +257,8 @@ _RULES: t.Final[tuple[Callable[[Document, Sequence[Summary]], Iterator[str]], ..
     _refused,
     _unanswered,
     _obstacles,
+    _beside,
+    _streamed,
     _prompts,
     _words,
     _weights,

@@ -78,6 +78,7 @@ class Comparison:
         changes: In the order of the candidates and levels of the one before.
         only_before: What the second does not have, one line each.
         only_after: What the first does not have.
+        lost: What answered before and does not any more, one line each: regressions that have no number.
         conditions: What was not the same, one line each: then a change may be of that and not of the engines.
     """
 
@@ -86,6 +87,7 @@ class Comparison:
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     conditions: tuple[str, ...]
+    lost: tuple[str, ...] = ()
 
     @property
     def regressions(self) -> tuple[Change, ...]:
@@ -94,7 +96,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, t.Any]:
         """Give the comparison as plain values, with `regressions`, their number."""
-        return asdict(self) | {"regressions": len(self.regressions)}
+        return asdict(self) | {"regressions": len(self.regressions) + len(self.lost)}
 
 
 def compare(before: Document, after: Document, threshold: float = THRESHOLD) -> Comparison:
@@ -138,6 +140,7 @@ def compare(before: Document, after: Document, threshold: float = THRESHOLD) -> 
         only_before=tuple(_only(first, second, "after")),
         only_after=tuple(_only(second, first, "before")),
         conditions=tuple(_conditions(before, after)),
+        lost=tuple(_lost(before, after, first, second)),
     )
 
 
@@ -212,6 +215,19 @@ def _only(here: Mapping[_Place, t.Any], there: Mapping[_Place, t.Any], when: str
             yield f"{one_line(name)}, {key.text}: {when}, the load client was the bottleneck, so there are no numbers"
 
 
+def _lost(
+    before: Document, after: Document, first: Mapping[_Place, t.Any], second: Mapping[_Place, t.Any]
+) -> Iterator[str]:
+    was = {one["name"] for one in before["candidates"] if one.get("status") == "measured"}
+    fallen = {one["name"]: one for one in after["candidates"] if one.get("status") in {"failed", "disqualified"}}
+    for name in sorted(was & fallen.keys()):
+        yield f"{one_line(name)}: {fallen[name]['status']} after: {one_line(fallen[name].get('reason') or '')}"
+    for (name, key), level in first.items():
+        other = second.get((name, key))
+        if name in was - fallen.keys() and other and level["e2el_ms"] and not (other["e2el_ms"] or other["refused"]):
+            yield f"{one_line(name)}, {key.text}: answered nothing after"
+
+
 def _conditions(before: Document, after: Document) -> Iterator[str]:
     for title, one, other in _facts(before, after):
         if one != other:
@@ -219,9 +235,12 @@ def _conditions(before: Document, after: Document) -> Iterator[str]:
 
 
 def _facts(before: Document, after: Document) -> Iterator[tuple[str, t.Any, t.Any]]:
-    for part in ("name", "cpu", "memory", "gpus", "driver", "kernel", "docker"):
+    for part in ("name", "memory", "gpus", "driver", "kernel", "docker"):
         yield f"host {part}", before["host"].get(part), after["host"].get(part)
-    yield "seed", before["seed"], after["seed"]
+    for part in ("model", "cores", "governor"):
+        # The clock of the moment is another each time, and so is the seed.
+        old, new = ((one["host"].get("cpu") or {}).get(part) for one in (before, after))
+        yield f"host cpu {part}", old, new
     first, second = before["profile"], after["profile"]
     for part in ("from", "requests", "seconds", "repetitions", "warmup", "objective"):
         yield part, first.get(part), second.get(part)

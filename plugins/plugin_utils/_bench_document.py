@@ -137,11 +137,11 @@ def read(text: str) -> dict[str, t.Any]:
     try:
         document = json.loads(text)
     except ValueError as exc:
-        raise BenchError(f"this is no JSON ({exc}): give a file that `llmops benchmark --json FILE` wrote") from exc
+        raise BenchError(f"this is no JSON ({exc}): give a file that llmops benchmark wrote, report.json") from exc
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise BenchError(
             f"this is no document of a benchmark, its format is not {FORMAT!r}: "
-            "give a file that `llmops benchmark --json FILE` wrote"
+            "give a file that llmops benchmark wrote, report.json"
         )
     version = document.get("version")
     if not isinstance(version, int) or version < 1:

@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
 _SECRET: t.Final = ("api_key",)
 # The names of vLLM's --goodput, in milliseconds.
 OBJECTIVES: t.Final = ("ttft_ms", "tpot_ms", "e2el_ms")
+_PLACES: t.Final = ("host", "controller")
 _MEASURED: t.Final = ("chat", "embedding", "rerank")
 
 
@@ -66,6 +67,9 @@ def asked_problems(asked: Mapping[str, t.Any]) -> list[str]:
     for word in ("concurrency", "batches"):
         problems += [f"benchmark_{word}: {value} is no number of 1 or more" for value in asked[word] if value < 1]
     problems += [f"benchmark_rates: {value} is no number above 0" for value in asked["rates"] if value <= 0]
+    if asked["from"] not in _PLACES:
+        problems.append(f"benchmark_from: {asked['from']!r} is no place: choose among {', '.join(_PLACES)}")
+    problems += [f"benchmark_{word}: must be above 0" for word in ("max_seconds", "timeout") if asked[word] <= 0]
     problems += [f"benchmark_{word}: must be 1 or more" for word in ("requests", "repetitions") if asked[word] < 1]
     problems += [
         f"benchmark_{word}: must be 0 or more"
@@ -202,7 +206,7 @@ def benchmark_plan(
                 "profile": profile | {"work": profile["work"] | {"length": length_of(server, site, profile)}},
                 "steps": steps(profile, range(1, profile["repetitions"] + 1)),
                 "candidate": candidate,
-                "inventory": {"server": server["name"], "words": open_words(server)},
+                "inventory": about(server["name"], server, servers, asked),
             })  # fmt: skip
     if not runs and not problems:
         of = f" a model for {wanted}" if wanted else " a model for chat, embedding or rerank"
@@ -247,6 +251,21 @@ def _measurable(server: Mapping[str, t.Any], site: Site, wanted: str | None) -> 
 def length_of(server: Mapping[str, t.Any], site: Site, profile: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Give the fields of a request that keep an answer at its full length on a server's engine, if it has one."""
     return dict(site.engines[server["engine"]]["fixed_length"]) if profile["work"]["output_tokens"] else {}
+
+
+def about(
+    name: str, server: Mapping[str, t.Any], servers: Sequence[Mapping[str, t.Any]], asked: Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    """Give `inventory` of a report: the server that it is about, what is laid over servers already, and who else runs.
+
+    Args:
+        name: The server's name, or that of the model where there is no server of it.
+        server: Its entry, or none.
+        servers: All servers of the host.
+        asked: The variables of the role `benchmark` without their prefix.
+    """
+    beside = [other["name"] for other in servers if other["name"] != name]
+    return {"server": name, "words": open_words(server), "changes": dict(asked["changes"]), "beside": beside}
 
 
 def open_words(server: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -21,7 +21,7 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._bench_document imp
     number,
     one_line,
 )
-from ansible_collections.llmops.serving.plugins.plugin_utils._bench_summary import best_level, rate_of
+from ansible_collections.llmops.serving.plugins.plugin_utils._bench_summary import rate_of
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_verdict import unit_of
 
 if t.TYPE_CHECKING:
@@ -87,7 +87,7 @@ def recommend(document: Mapping[str, t.Any], summary: Sequence[Summary], verdict
     expected = None if chosen is None else _expected(chosen["name"], summary, verdict)
     lines = [*_comments(document, verdict, chosen, expected, changes)]
     text = "".join(f"# {line}".rstrip() + "\n" for line in lines)
-    text += _written({VARIABLE: {server: changes} if changes else {}})
+    text += _written({VARIABLE: _merged(document["inventory"].get("changes") or {}, server, changes)})
     return {
         "server": server,
         "candidate": None if chosen is None else chosen["name"],
@@ -95,6 +95,12 @@ def recommend(document: Mapping[str, t.Any], summary: Sequence[Summary], verdict
         "expected": expected,
         "yaml": text,
     }
+
+
+def _merged(before: Mapping[str, t.Any], server: str, changes: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Lay changes over those that are in force, for one variable holds them all."""
+    own = {**(before.get(server) or {}), **changes}
+    return {**before, **({server: own} if own else {})}
 
 
 def _written(value: t.Any) -> str:
@@ -130,7 +136,7 @@ def _distance(words: Mapping[str, t.Any], candidate: Mapping[str, t.Any]) -> int
 def _expected(name: str, summary: Sequence[Summary], verdict: Verdict) -> Expected | None:
     metric = verdict["metric"]
     (levels,) = [entry["levels"] for entry in summary if entry["name"] == name]
-    level = best_level(levels, metric)
+    level = next((one for one in levels if key_of(one).text == verdict["levels"].get(name)), None)
     rate = rate_of(level, metric) if level else None
     if level is None or rate is None:
         return None

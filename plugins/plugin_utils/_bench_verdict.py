@@ -67,6 +67,8 @@ class Verdict(t.TypedDict):
     #: those whose intervals overlap the first's, the first among them
     best: list[str]
     ranking: list[str]
+    #: by name the level that decided
+    levels: dict[str, str]
     lines: list[str]
     pairs: list[Pair]
     cautions: list[str]
@@ -113,6 +115,7 @@ def judge(document: Mapping[str, t.Any], summary: Sequence[Summary]) -> Verdict:
         "winner": winner,
         "best": [standing.name for standing in best],
         "ranking": [standing.name for standing in standings],
+        "levels": {standing.name: standing.key.text for standing in standings},
         "lines": [
             *_outcome(standings, best, winner, unit, names),
             *_fallen(document, {standing.name for standing in standings}, names),
@@ -142,8 +145,9 @@ def _standings(
     names = labels(document)
     sound = {candidate["name"] for candidate in document["candidates"] if candidate.get("status") == "measured"}
     levels = {entry["name"]: {key_of(level): level for level in entry["levels"]} for entry in summary}
-    measured = {name: _rates(of, metric) for name, of in levels.items() if name in sound}
-    measured = {name: rates for name, rates in measured.items() if rates}
+    rated = {name: _rates(of, metric) for name, of in levels.items() if name in sound}
+    # One that answers nothing at a level is worth nothing there, and takes the level away from nobody.
+    measured = {name: {**_nothing(levels[name]), **rates} for name, rates in rated.items() if rates}
     if not measured:
         return [], []
     common = set.intersection(*(set(rates) for rates in measured.values()))
@@ -163,6 +167,13 @@ def _standings(
         for name, rates in measured.items()
     ]
     return sorted(standings, key=lambda standing: -standing.rate["value"]), unfair
+
+
+def _nothing(levels: Mapping[Key, Level]) -> dict[Key, Rate]:
+    """Give the levels at which a candidate was asked and answered nothing."""
+    return {key: {"value": 0.0, "ci": [0.0, 0.0]} for key, level in levels.items()
+            if not level["refused"] and level["requests"]["sent"] and not level["requests"]["good"]
+            and not level["requests"]["short"]}  # fmt: skip
 
 
 def _rates(levels: Mapping[Key, Level], metric: str) -> dict[Key, Rate]:

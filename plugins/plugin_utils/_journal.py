@@ -126,19 +126,31 @@ def _merge(known: dict[str, t.Any], words: Mapping[str, t.Any]) -> None:
         known[word] = known.get(word, []) + list(words.get(word) or [])
     if answers := words.get("answers"):
         known["answers"] = answers
-        known.update(_disqualified(answers))
     for kind, value in (words.get("memory") or {}).items():
         memory = known.setdefault("memory", {})
         memory[kind] = max((size for size in (memory.get(kind), value) if size is not None), default=None)
     if power := words.get("power_w"):
-        before = known.get("power_w")
-        known["power_w"] = (
-            {"mean": (before["mean"] + power["mean"]) / 2, "max": max(before["max"], power["max"])} if before else power
-        )
+        _add_power(known, power, words.get("samples") or 1)
 
 
-def _disqualified(answers: list[dict[str, t.Any]]) -> dict[str, str]:
-    """Say that a candidate writes garbage, if it does: speed is nothing then."""
+def _add_power(known: dict[str, t.Any], power: Mapping[str, float], samples: int) -> None:
+    """Add the mean of some looks to that of the looks before."""
+    before, looks = known.get("power_w") or {"mean": 0.0, "max": 0.0}, known.get("looks", 0)
+    mean = (before["mean"] * looks + power["mean"] * samples) / (looks + samples)
+    known["power_w"] = {"mean": round(mean, 1), "max": max(before["max"], power["max"])}
+    known["looks"] = looks + samples
+
+
+def tell_together(document: dict[str, t.Any]) -> None:
+    """Take away what was seen of the whole host while others were loaded as well."""
+    document["profile"]["together"] = True
+    for candidate in document["candidates"]:
+        candidate["memory"] |= {"host_peak": None, "gpu_peak": None}
+        candidate["power_w"] = None
+
+
+def disqualified(answers: list[dict[str, t.Any]]) -> dict[str, str]:
+    """Give `status`, `reason` and `remedy` of a candidate that writes garbage: speed is nothing then."""
     bad = [answer for answer in answers if not answer["ok"]]
     if not bad:
         return {}
@@ -151,5 +163,7 @@ def _whole(candidate: dict[str, t.Any]) -> dict[str, t.Any]:
     memory = {"container_peak": None, "host_peak": None, "gpu_peak": None} | candidate.get("memory", {})
     filled = {"status": "measured", "reason": "", "remedy": "", "image": "", "argv": [], "loads": [], "power_w": None,
               "answers": [], "steps": [], "words": {}, "changed": {}, "model": {}, "memory": memory}  # fmt: skip
-    kept = {word: value for word, value in candidate.items() if word not in {"server", "length", "url", "memory"}}
+    kept = {
+        word: value for word, value in candidate.items() if word not in {"server", "length", "url", "memory", "looks"}
+    }
     return filled | kept

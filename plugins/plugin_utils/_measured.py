@@ -8,11 +8,14 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# How the module says how many requests a step without an answer sent.
+_NONE_OF: t.Final = re.compile(r"none of (\d+) requests? was answered")
 _PHASES: t.Final = ("start", "wait", "gate")
 
 
@@ -106,11 +109,13 @@ def _unmeasured(result: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Give a step that had no answer at all: its reason stands in the place of numbers."""
     why = failure_words(result)
     said = f"{why['reason']}; {why['remedy']}" if why["remedy"] else why["reason"]
+    told = _NONE_OF.search(said)
+    sent = int(told[1]) if told else 1
     return {
         "began": 0,
         "seconds": 0.0,
-        "requests": {"sent": 0, "good": 0, "failed": 0, "short": 0, "cut": 0},
-        "errors": [{"what": said, "count": 1}],
+        "requests": {"sent": sent, "good": 0, "failed": sent, "short": 0, "cut": 0},
+        "errors": [{"what": said, "count": sent}],
         "tokens": {"input": 0, "output": 0, "set_input": None, "off_input": 0, "chunks": 0, "from": "usage"},
         "items": 0,
         "samples": {},

@@ -12,11 +12,11 @@ import difflib
 import typing as t
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_plan import (
+    about,
     asked_problems,
     candidate_of,
     length_of,
     load_profile,
-    open_words,
     reach,
     steps,
     work_problem,
@@ -89,7 +89,7 @@ def tournament_plan(
         "problems": problems,
         "profile": profile,
         "asks": base.get("served_model_name") or models[0],
-        "inventory": {"server": base.get("name") or models[0], "words": open_words(base)},
+        "inventory": about(base.get("name") or models[0], base, servers, asked),
         "candidates": candidates,
     }
 
@@ -155,6 +155,10 @@ def _candidate(  # noqa: PLR0913, PLR0917  what one entry is made of
     # As a guest it listens on loopback. In the place of the server it would be reached as that one is.
     reached = {word: base[word] for word in ("bind", "api_key", "port") if base.get(word)}
     obstacles = [line.replace(GUEST, "") for line in inventory_problems([entry | reached], site)]
+    lacks = of_variant(definition, variant_of(entry, site))["lacks"]
+    obstacles += [
+        f"{word} of the server has no like: {lacks[word]}" for word in base if word in lacks and word not in entry
+    ]
     return candidate_of(engine, entry, site, model) | {"server": entry, "obstacle": "; ".join(obstacles)}
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_plan import (
+    about,
     asked_problems,
     candidate_of,
     length_of,
     load_profile,
-    open_words,
     reach,
     steps,
     work_problem,
@@ -104,7 +104,7 @@ def tune_plan(
         "asks": served,
         "url": url,
         "length": length_of(server, site, profile),
-        "inventory": {"server": name, "words": open_words(server)},
+        "inventory": about(name, server, servers, asked),
         "server": entry,
         "candidates": [candidate_of(OWN, entry, site, model)],
     }
@@ -180,7 +180,7 @@ def _chosen(  # noqa: PLR0913  as above
     best = _best(tried, scores)
     each = elapsed / max(len(tried), 1)
     # The last two are measured for the remaining repetitions, after a start each.
-    last = 2 * each * max(profile["repetitions"] - 1, 1)
+    last = 2 * each * profile["repetitions"]
     if elapsed + each + last < budget and not 0 < tries < len(tried):
         for words in _neighbours(_words_of(tried[best], server), knobs(server, site, cores)):
             name = _name(words, server)
@@ -188,7 +188,7 @@ def _chosen(  # noqa: PLR0913  as above
                 changed = {word: value for word, value in words.items() if server.get(word) != value}
                 described = candidate_of(name, words, site, model_names(server)[0]) | {"changed": changed}
                 return _turn(name, words, [1], 1, described)
-    rest = list(range(2, max(profile["repetitions"], _REPETITIONS) + 1))
+    rest = list(range(2, max(profile["repetitions"], _REPETITIONS) + 2))
     for name in dict.fromkeys((OWN, best)):
         if best != OWN and tried[name]["status"] == "measured" and _starts(tried[name]) < _STARTS:
             return _turn(name, _words_of(tried[name], server), rest, 2, {})
@@ -198,7 +198,10 @@ def _chosen(  # noqa: PLR0913  as above
 def leave_out_tries(document: dict[str, t.Any]) -> None:
     """Mark what was measured once, on the way: a single try that was lucky must not win."""
     for candidate in document["candidates"]:
-        if candidate["status"] == "measured" and candidate["name"] != OWN and _starts(candidate) < _STARTS:
+        if _starts(candidate) >= _STARTS:
+            # What made it the best try does not count for it again, nor for the one it is compared with.
+            candidate["steps"] = [step for step in candidate["steps"] if step["start"] >= _STARTS]
+        elif candidate["status"] == "measured" and candidate["name"] != OWN:
             candidate["status"] = "tried"
 
 

@@ -22,6 +22,8 @@ if t.TYPE_CHECKING:
 
 # The libraries that a load needs on a host.
 WANTED: t.Final = "aiohttp"
+_OLDER: t.Final = ("async-timeout", "typing-extensions")
+_ENOUGH: t.Final = (3, 11)
 _NAME: t.Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -118,7 +120,9 @@ def _fetch(python: Python, place: Path) -> None:
     argv = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
     argv += ["--target", str(place), "--python-version", python.version, "--implementation", "cp"]
     argv += [word for tag in tags for word in ("--platform", tag)]
-    done = subprocess.run([*argv, WANTED], capture_output=True, text=True, check=False)  # noqa: S603  pip, by this interpreter
+    # pip reads conditions of packages for the Python that runs it, so what older ones need besides must be named.
+    wanted = [WANTED, *(_OLDER if tuple(map(int, python.version.split("."))) < _ENOUGH else ())]
+    done = subprocess.run([*argv, *wanted], capture_output=True, text=True, check=False)  # noqa: S603  pip, by this interpreter
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
         msg = (

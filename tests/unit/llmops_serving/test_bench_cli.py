@@ -104,9 +104,12 @@ class Runs:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *outcomes: Any) -> None:
         self.asked: list[tuple[str, str | None, dict[str, Any]]] = []
         self.outcomes = list(outcomes)
+        self.owners: list[str] = []
 
         def run(site: Site, command: str, **words: Any) -> RunResult:
-            self.asked.append((command, site.limit, dict(words.get("extra_vars") or {})))
+            variables = dict(words.get("extra_vars") or {})
+            self.owners.append(variables.pop("tournament_owner", ""))
+            self.asked.append((command, site.limit, variables))
             outcome = self.outcomes.pop(0)
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -155,14 +158,41 @@ def test_after_ctrl_c_the_servers_are_put_back_before_it_is_told(
     runs = Runs(monkeypatch, stopped, replace(GOOD, command="restore"))
     assert cli.main(["tune", "lab1", "chat", "-i", "lab1,"]) == 130
     assert [asked[0] for asked in runs.asked] == ["tune", "restore"]
+    assert runs.owners[0]
+    assert runs.owners[0] == runs.owners[1], "what somebody else holds stays"
     assert "interrupted" in capsys.readouterr().out
 
 
 def test_what_could_not_be_put_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = Interrupted(replace(GOOD, ok=False, interrupted=True))
     Runs(monkeypatch, stopped, replace(GOOD, ok=False))
-    with pytest.raises(DriverError, match=r"could not all be put back: llmops tournament lab1 --restore"):
+    with pytest.raises(DriverError, match=r"could not all be put back: `llmops tournament lab1 --restore`"):
         Site("lab1,").tournament("lab1", ["m"], ["vllm"])
+
+
+def test_two_ctrl_c_leave_a_word_of_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = Interrupted(replace(GOOD, ok=False, interrupted=True))
+    Runs(monkeypatch, stopped, stopped)
+    assert cli.main(["tune", "lab1", "chat", "-i", "lab1,"]) == 130
+    assert "llmops tournament lab1 --restore" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_pipe_that_broke_does_not_leave_servers_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(monkeypatch, BrokenPipeError(), replace(GOOD, command="restore"))
+    with pytest.raises(BrokenPipeError):
+        Site("lab1,").tune("lab1", "chat")
+    assert [asked[0] for asked in runs.asked] == ["tune", "restore"]
+
+
+def test_after_ctrl_c_a_benchmark_cleans_up_and_releases_nobodys_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = Interrupted(replace(GOOD, ok=False, interrupted=True))
+    runs = Runs(monkeypatch, stopped, GOOD)
+    with pytest.raises(Interrupted):
+        Site("lab1,").benchmark()
+    assert runs.asked[1] == ("restore", None, {"tournament_state": "restored"})
+    assert runs.owners[1]
 
 
 def test_a_host_that_was_lost_on_the_way_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

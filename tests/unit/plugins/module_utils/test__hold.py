@@ -138,6 +138,52 @@ def test_others_are_told_and_who_holds_is_not(host: PlayedHost) -> None:
     assert held_notice(["tournament-vllm"]) == ""
 
 
+def test_somebody_elses_hold_is_released_by_who_insists_only(host: PlayedHost) -> None:
+    have(host, "chat", 8001)
+    hold("tournament", ["tournament-vllm"], owner="me")
+    host.commands.clear()
+    assert release(owner="you") == []
+    assert read_held() is not None
+    assert not host.commands
+    release()
+    assert "systemctl stop llmops-tournament-vllm.service" in host.commands
+
+
+def test_of_two_that_hold_at_the_same_moment_one_does(host: PlayedHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    have(host, "chat", 8001)
+    looked = _hold.read_held
+
+    def meanwhile(record: Path | None = None) -> t.Any:
+        found = looked(record)
+        if found is None and not _hold.RECORD.exists():
+            # Another one begins after this one has looked.
+            _hold.RECORD.write_text('{"since": "", "purpose": "tuning", "servers": [], "guests": [], "owner": "you"}')
+        return found
+
+    monkeypatch.setattr(_hold, "read_held", meanwhile)
+    with pytest.raises(HoldError, match="a tuning that began"):
+        hold("tournament", [], owner="me")
+    assert not [line for line in host.commands if "stop" in line]
+
+
+def test_a_server_between_two_starts_is_held_too(host: PlayedHost) -> None:
+    have(host, "chat", 8001)
+    host.properties["ActiveState"] = "activating"
+    assert hold("tournament", []) == ["chat"]
+
+
+def test_a_guest_that_cannot_be_removed_keeps_nobody_from_serving(host: PlayedHost) -> None:
+    with engine() as running:
+        have(host, "chat", port_of(running))
+        hold("tournament", ["tournament-vllm"])
+        host.broken["docker rm"] = "the daemon does not answer"
+        have(host, "tournament-vllm", 8002)
+        with pytest.raises(HoldError, match="tournament-vllm could not be removed: docker rm"):
+            release()
+    assert "systemctl restart llmops-chat.service" in host.commands
+    assert read_held() is not None, "so that the release can be repeated"
+
+
 def test_a_record_that_cannot_be_read_says_what_to_do(host: PlayedHost) -> None:
     _hold.RECORD.write_text("{", encoding="utf-8")
     assert "remove it, and apply the inventory" in held_notice()

@@ -102,9 +102,9 @@ def _load(given: dict[str, t.Any]) -> None:
 
 
 CONDITIONS = [
-    (_host, ["host cpu", "host driver"]),
+    (_host, ["host driver", "host cpu model", "host cpu cores", "host cpu governor"]),
     (_candidate, ["vllm image", "vllm model revision", "vllm parallel", "vllm dtype"]),
-    (_load, ["seed", "from", "work input_tokens"]),
+    (_load, ["from", "work input_tokens"]),
 ]
 
 
@@ -154,3 +154,19 @@ def test_it_can_be_written_as_json() -> None:
     written = json.loads(json.dumps(comparison.to_dict()))
     assert written["regressions"] == len(comparison.regressions) > 0
     assert written["changes"][0]["verdict"] == "worse"
+
+
+def test_what_does_not_answer_any_more_is_a_regression() -> None:
+    after = run(VLLM)
+    after["candidates"][0] |= {"status": "failed", "reason": "it died", "steps": []}
+    (line,) = compare(run(VLLM, LLAMA), document([*after["candidates"], *run(LLAMA)["candidates"]])).lost
+    assert line == "vllm: failed after: it died"
+
+
+def test_a_level_that_answers_nothing_any_more_is_a_regression() -> None:
+    after = run(VLLM)
+    for step in after["candidates"][0]["steps"]:
+        if step["concurrency"] == LEVELS[0]:
+            step["samples"], step["requests"] = {}, {"sent": 5, "good": 0, "failed": 5, "short": 0, "cut": 0}
+    (line,) = compare(run(VLLM), after).lost
+    assert line.endswith("answered nothing after")

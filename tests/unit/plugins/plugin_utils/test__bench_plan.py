@@ -43,6 +43,7 @@ ASKED: dict[str, t.Any] = {
     "profile": "", "input_tokens": 0, "output_tokens": 0, "shared_tokens": 0, "concurrency": [], "rates": [],
     "batches": [], "requests": 30, "seconds": 10.0, "max_seconds": 300.0, "repetitions": 3, "warmup": 3,
     "objective": {}, "from": "host", "urls": {}, "address": "192.0.2.7",
+    "timeout": 120.0, "changes": {},
 }  # fmt: skip
 
 
@@ -80,6 +81,8 @@ def test_the_course_sends_its_seven_prompts_as_they_are() -> None:
         ({"requests": 0}, "benchmark_requests: must be 1 or more"),
         ({"repetitions": 0}, "benchmark_repetitions: must be 1 or more"),
         ({"warmup": -1}, "benchmark_warmup: must be 0 or more"),
+        ({"from": "hosst"}, "benchmark_from: 'hosst' is no place: choose among host, controller"),
+        ({"timeout": 0.0}, "benchmark_timeout: must be above 0"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(asked: dict[str, t.Any], said: str) -> None:

@@ -141,3 +141,13 @@ def test_without_a_server_of_the_model_an_entry_is_told_and_nothing_changes() ->
     told = [line.removeprefix("# ") for line in found["yaml"].splitlines() if line.startswith("#")]
     (entry,) = yaml.safe_load("\n".join(told[told.index("- name: minilm") :]))
     assert entry["engine"] == found["candidate"]
+
+
+def test_what_is_laid_over_servers_already_stays() -> None:
+    alone = bench_documents.clear_winner()
+    server = alone["inventory"]["server"]
+    alone["inventory"]["changes"] = {server: {"parallel": 8}, "embed": {"dtype": "half"}}
+    found = complete(alone)["recommendation"]
+    laid = yaml.safe_load(found["yaml"])["serving_changes"]
+    assert laid["embed"] == {"dtype": "half"}
+    assert laid[server] == {"parallel": 8} | found["changes"]

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.llmops.serving.plugins.plugin_utils._bench_report import complete
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_summary import summarise
 from ansible_collections.llmops.serving.plugins.plugin_utils._bench_verdict import Verdict, judge
 from tests.unit.plugins import bench_documents
@@ -174,3 +175,16 @@ def test_of_many_the_first_are_named() -> None:
     assert "5 others" in first
     assert second.count("threads=") == 5
     assert second.endswith("; 3 more follow.")
+
+
+def test_a_level_at_which_one_dies_is_not_taken_from_the_others() -> None:
+    fast, slow = measured(VLLM, levels=(1, 8)), measured(LLAMA, levels=(1, 8))
+    for step in slow["steps"]:
+        if step["concurrency"] == 8:
+            step["samples"], step["requests"] = {}, {"sent": 5, "good": 0, "failed": 5, "short": 0, "cut": 0}
+    found = complete(document([fast, slow]))
+    alone = complete(document([measured(VLLM, levels=(1, 8))]))
+    assert found["verdict"]["levels"]["vllm"] == alone["verdict"]["levels"]["vllm"] == "8 at once"
+    assert (
+        found["recommendation"]["expected"]["level"] == found["verdict"]["levels"][found["recommendation"]["candidate"]]
+    )

@@ -11,7 +11,15 @@ import typing as t
 import pytest
 
 from ansible_collections.llmops.serving.plugins.plugin_utils import _journal
-from ansible_collections.llmops.serving.plugins.plugin_utils._journal import JOURNAL, JournalError, begin, note, read
+from ansible_collections.llmops.serving.plugins.plugin_utils._journal import (
+    JOURNAL,
+    JournalError,
+    begin,
+    disqualified,
+    note,
+    read,
+    tell_together,
+)
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -51,21 +59,24 @@ def test_a_candidate_that_comes_later_brings_its_description(tmp_path: Path) -> 
 
 def test_power_is_kept_over_both_starts(tmp_path: Path) -> None:
     begin(tmp_path / "r", HEADER)
-    for mean, most in ((100.0, 150.0), (200.0, 140.0)):
-        note(tmp_path / "r", "vllm", {"power_w": {"mean": mean, "max": most}})
-    assert read(tmp_path / "r")["candidates"][0]["power_w"] == {"mean": 150.0, "max": 150.0}
+    for mean, most, looks in ((100.0, 150.0, 30), (200.0, 140.0, 10)):
+        note(tmp_path / "r", "vllm", {"power_w": {"mean": mean, "max": most}, "samples": looks})
+    document = read(tmp_path / "r")
+    assert document["candidates"][0]["power_w"] == {"mean": 125.0, "max": 150.0}, "by how long was looked"
+    document["profile"] = {}
+    tell_together(document)
+    assert document["candidates"][0]["power_w"] is None, "of all that were loaded, and of none alone"
 
 
-def test_garbage_disqualifies(tmp_path: Path) -> None:
-    begin(tmp_path / "r", HEADER)
+def test_garbage_disqualifies() -> None:
     answers = [
         {"prompt": "?", "text": "ok", "ok": True, "why": ""},
         {"prompt": "?", "text": "#@!", "ok": False, "why": "no words"},
     ]
-    note(tmp_path / "r", "vllm", {"answers": answers})
-    (one,) = read(tmp_path / "r")["candidates"]
-    assert (one["status"], one["reason"]) == ("disqualified", "1 of 2 answers make no sense: 'no words'")
-    assert one["remedy"]
+    said = disqualified(answers)
+    assert (said["status"], said["reason"]) == ("disqualified", "1 of 2 answers make no sense: 'no words'")
+    assert said["remedy"]
+    assert disqualified(answers[:1]) == {}
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
