@@ -212,6 +212,8 @@ def _obstacles(document: Document, _summary: Sequence[Summary]) -> Iterator[str]
     for candidate in document["candidates"]:
         if obstacle := one_line(candidate.get("obstacle") or ""):
             yield f"{names[candidate['name']]} cannot take the server's place as it is: {obstacle}"
+        for word, why in (candidate.get("without") or {}).items():
+            yield f"{names[candidate['name']]} goes without {word} of the server: {one_line(why)}"
 
 
 def _beside(document: Document, _summary: Sequence[Summary]) -> Iterator[str]:

@@ -156,10 +156,9 @@ def _candidate(  # noqa: PLR0913, PLR0917  what one entry is made of
     reached = {word: base[word] for word in ("bind", "api_key", "port") if base.get(word)}
     obstacles = [line.replace(GUEST, "") for line in inventory_problems([entry | reached], site)]
     lacks = of_variant(definition, variant_of(entry, site))["lacks"]
-    obstacles += [
-        f"{word} of the server has no like: {lacks[word]}" for word in base if word in lacks and word not in entry
-    ]
-    return candidate_of(engine, entry, site, model) | {"server": entry, "obstacle": "; ".join(obstacles)}
+    without = {word: lacks[word] for word in base if word in lacks and word not in entry}
+    more = {"server": entry, "obstacle": "; ".join(obstacles), "without": without}
+    return candidate_of(engine, entry, site, model) | more
 
 
 def guest_entry(

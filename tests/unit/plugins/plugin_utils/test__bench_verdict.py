@@ -179,9 +179,9 @@ def test_of_many_the_first_are_named() -> None:
 
 def test_a_level_at_which_one_dies_is_not_taken_from_the_others() -> None:
     fast, slow = measured(VLLM, levels=(1, 8)), measured(LLAMA, levels=(1, 8))
-    for step in slow["steps"]:
-        if step["concurrency"] == 8:
-            step["samples"], step["requests"] = {}, {"sent": 5, "good": 0, "failed": 5, "short": 0, "cut": 0}
+    for one in slow["steps"]:
+        if one["concurrency"] == 8:
+            one["samples"], one["requests"] = {}, {"sent": 5, "good": 0, "failed": 5, "short": 0, "cut": 0}
     found = complete(document([fast, slow]))
     alone = complete(document([measured(VLLM, levels=(1, 8))]))
     assert found["verdict"]["levels"]["vllm"] == alone["verdict"]["levels"]["vllm"] == "8 at once"

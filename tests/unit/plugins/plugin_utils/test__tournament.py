@@ -70,9 +70,17 @@ def test_the_others_get_the_common_words_of_the_first_server_of_the_model() -> N
 
 
 def test_common_words_that_an_engine_lacks_are_left_out() -> None:
-    server = by_name(plan("llama_cpp", servers=[OWN]))["llama_cpp"]["server"]
-    assert server["context_length"] == 1024
-    assert "kv_cache_gib" not in server
+    candidate = by_name(plan("llama_cpp", servers=[OWN]))["llama_cpp"]
+    assert candidate["server"]["context_length"] == 1024
+    assert "kv_cache_gib" not in candidate["server"]
+    assert set(candidate["without"]) == {"kv_cache_gib"}, "and that is told"
+
+
+def test_what_keeps_an_engine_from_the_servers_place_is_told() -> None:
+    obstacle = by_name(plan("vllm"))["vllm"]["obstacle"]
+    assert "bind: 0.0.0.0 is public" in obstacle
+    assert "s3cret" not in obstacle
+    assert by_name(plan("llama_cpp"))["llama_cpp"]["obstacle"] == ""
 
 
 def test_guests_listen_on_loopback_without_a_key_each_on_a_port_of_its_own() -> None:
