@@ -86,7 +86,7 @@ def recommend(document: Mapping[str, t.Any], summary: Sequence[Summary], verdict
     changes = {} if chosen is None or not words else changed_words(words, chosen.get("words") or {})
     expected = None if chosen is None else _expected(chosen["name"], summary, verdict)
     lines = [*_comments(document, verdict, chosen, expected, changes)]
-    text = "".join(f"# {line}".rstrip() + "\n" for line in lines)
+    text = "---\n" + "".join(f"# {line}".rstrip() + "\n" for line in lines)
     text += _written({VARIABLE: _merged(document["inventory"].get("changes") or {}, server, changes)})
     return {
         "server": server,

@@ -27,6 +27,7 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._site import (
     Site,
     format_of,
     model_names,
+    served_names,
     task_of,
     variant_of,
 )
@@ -57,7 +58,8 @@ def tournament_plan(
         servers: `serving_servers` of the host without problems.
         site: What they share; its models hold those of `models`.
         asked: The variables of the role `benchmark` without their prefix.
-        models: The same weights, by the name of each of their formats; the first names what clients ask for.
+        models: The same weights, by the name of each of their formats; where no server serves them, clients ask for the
+            first.
         engines: Which engines take part.
 
     Returns:
@@ -88,7 +90,7 @@ def tournament_plan(
     return {
         "problems": problems,
         "profile": profile,
-        "asks": base.get("served_model_name") or models[0],
+        "asks": _asks(base, models),
         "inventory": about(base.get("name") or models[0], base, servers, asked),
         "candidates": candidates,
     }
@@ -143,7 +145,7 @@ def _candidate(  # noqa: PLR0913, PLR0917  what one entry is made of
     if task not in definition["tasks"]:
         return _failed(engine, definition, f"it does no {task}", "leave it out of the engines")
     entry = guest_entry(_words(engine, model, servers, site, base), engine, number, base, load_from)
-    asks = base.get("served_model_name") or models[0]
+    asks = _asks(base, models)
     if asks != (entry.get("served_model_name") or model):
         # One name for all, so that every engine is sent the same bytes.
         entry["served_model_name"] = asks
@@ -180,6 +182,11 @@ def guest_entry(
         # It must be reached from there, as the server is whose place it takes.
         entry |= {word: base[word] for word in ("bind", "port") if base.get(word)}
     return entry
+
+
+def _asks(base: Mapping[str, t.Any], models: Sequence[str]) -> str:
+    """Name what clients ask for: as the server calls it now, so that whoever takes its place serves them."""
+    return served_names(base)[0] if base else models[0]
 
 
 def _words(

@@ -51,10 +51,11 @@ def test_each_engine_gets_the_weights_in_its_format_under_one_name() -> None:
     assert {name: one["server"]["model"] for name, one in candidates.items()} == {
         "vllm": "qwen", "llama_cpp": "qwen-gguf", "sglang": "qwen",
     }  # fmt: skip
-    assert found["asks"] == "qwen"
+    assert found["asks"] == "qwen-gguf", "as the server calls it now"
     named = {name: one["server"].get("served_model_name", one["server"]["model"]) for name, one in candidates.items()}
-    assert set(named.values()) == {"qwen"}
-    assert "served_model_name" not in candidates["vllm"]["server"], "it has that name anyway"
+    assert set(named.values()) == {"qwen-gguf"}
+    assert "served_model_name" not in candidates["llama_cpp"]["server"], "it has that name anyway"
+    assert plan("vllm", servers=[])["asks"] == "qwen"
 
 
 def test_an_engine_takes_part_as_the_hosts_own_server_of_it_says() -> None:
