@@ -82,7 +82,7 @@ def tournament_plan(
     for candidate in candidates:
         if candidate["status"] != "failed":
             candidate["length"] = length_of(candidate["server"], site, profile)
-            candidate["url"], unreached = reach(candidate["server"], asked)
+            candidate["url"], unreached = reach_guest(candidate["server"], base, asked)
             found = (work_problem(candidate["server"], profile), unreached)
             problems += [problem.replace(GUEST, "") for problem in found if problem]
     if all(candidate["status"] == "failed" for candidate in candidates):
@@ -187,6 +187,14 @@ def guest_entry(
 def _asks(base: Mapping[str, t.Any], models: Sequence[str]) -> str:
     """Name what clients ask for: as the server calls it now, so that whoever takes its place serves them."""
     return served_names(base)[0] if base else models[0]
+
+
+def reach_guest(guest: Mapping[str, t.Any], base: Mapping[str, t.Any], asked: Mapping[str, t.Any]) -> tuple[str, str]:
+    """Tell where a guest is asked, as `reach`: from elsewhere, where the server is whose place it takes."""
+    urls = asked["urls"]
+    if asked["from"] == "controller" and base.get("name") in urls:
+        urls = {**urls, guest["name"]: urls[base["name"]]}
+    return reach(guest, {**asked, "urls": urls})
 
 
 def _words(

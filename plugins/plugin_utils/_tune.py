@@ -20,7 +20,6 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._bench_plan import 
     candidate_of,
     length_of,
     load_profile,
-    reach,
     steps,
     work_problem,
 )
@@ -35,7 +34,7 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._site import (
     task_of,
     variant_of,
 )
-from ansible_collections.llmops.serving.plugins.plugin_utils._tournament import guest_entry
+from ansible_collections.llmops.serving.plugins.plugin_utils._tournament import guest_entry, reach_guest
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +96,7 @@ def tune_plan(
         wrong = f"benchmark_profile: {profile['name']} is for {profile['work']['task']}, and {model} is for {task}"
         return {"problems": [f"{wrong}: choose another profile"]}
     entry = guest_entry(server, "try", 0, server, asked["from"])
-    url, unreached = reach(entry, asked)
+    url, unreached = reach_guest(entry, server, asked)
     return {
         "problems": [problem for problem in (work_problem(server, profile), unreached) if problem],
         "profile": profile,

@@ -96,6 +96,8 @@ def test_for_load_from_the_controller_guests_take_the_address_but_no_plan_holds_
     (candidate,) = found["candidates"]
     assert (candidate["url"], candidate["server"]["bind"]) == ("http://192.0.2.7:8001/v1", "0.0.0.0")  # noqa: S104  as above
     assert "s3cret" not in str(found)
+    words = {"from": "controller", "urls": {"chat": "http://gate.example/v1"}}
+    assert plan("llama_cpp", **words)["candidates"][0]["url"] == "http://gate.example/v1"
 
 
 @pytest.mark.parametrize(
