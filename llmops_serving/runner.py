@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 # How long ansible-playbook may take to stop its workers after an interrupt, in seconds, before it is killed.
 STOP_SECONDS = 20.0
-_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BECOME_PROMPT = r"BECOME password.*:\s*?$"
 
 
@@ -107,12 +106,18 @@ class Interrupt:
         def handler(_number: int, _frame: FrameType | None) -> None:
             self.request()
 
-        previous = {number: signal.signal(number, handler) for number in _STOPS}
+        previous = {number: signal.signal(number, handler) for number in _stops()}
         try:
             yield
         finally:
             for number, old in previous.items():
                 signal.signal(number, old)
+
+
+def _stops() -> list[signal.Signals]:
+    """List the signals that mean a stop; a terminal that closes means none to a program started with nohup."""
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGINT, signal.SIGTERM, *hangup]
 
 
 class _Watch:
