@@ -251,7 +251,7 @@ class Load:
     async def closed(self, concurrency: int) -> None:
         """Keeps `concurrency` requests under way."""
         self._start = time.perf_counter()
-        await asyncio.gather(*(self._worker() for _ in range(concurrency)))
+        await asyncio.gather(*(self._worker() for _worker in range(concurrency)))
 
     async def open(self, rate: float, rng: random.Random) -> None:
         """Sends at random times, `rate` requests a second in the mean, whether or not earlier ones are answered."""
@@ -331,4 +331,4 @@ async def open_connections(session: Any, target: Target, count: int) -> None:
             async with session.get(target.endpoint.url("/models"), allow_redirects=False) as response:
                 await response.read()
 
-    await asyncio.gather(*(touch() for _ in range(count)))
+    await asyncio.gather(*(touch() for _connection in range(count)))

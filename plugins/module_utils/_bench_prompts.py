@@ -192,7 +192,7 @@ def texts(seed: int, step: str, index: int, batch: int, length: int) -> list[str
         length: Words of one text.
     """
     rng = random.Random(f"{seed}/{step}/{index}")  # noqa: S311  # no secret
-    return [" ".join(rng.choice(POOL) for _ in range(length)) for _ in range(batch)]
+    return [" ".join(rng.choice(POOL) for _word in range(length)) for _text in range(batch)]
 
 
 def digest(prompts: Iterable[Sequence[str]]) -> str:

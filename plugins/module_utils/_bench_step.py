@@ -212,7 +212,7 @@ def demand_answers(outcomes: Sequence[Outcome]) -> None:
         return
     counts = Counter(str(outcome.error) for outcome in outcomes if outcome.error is not None)
     text, count = counts.most_common(1)[0]
-    seen, _, remedy = text.rpartition("; ")
+    seen, _separator, remedy = text.rpartition("; ")
     raise BenchError(
         f"none of {len(outcomes)} requests was answered; {count} of them: {seen}".replace("; ", ", "), remedy
     )

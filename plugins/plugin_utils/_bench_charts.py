@@ -388,15 +388,15 @@ def bars(title: str, given: Sequence[Bar]) -> Html:
     Returns:
         An SVG.
     """
-    top = max(bar.value for bar in given) or 1.0
-    room = WIDTH - 8 - 8 * max(len(bar.text) for bar in given)
+    top = max(one.value for one in given) or 1.0
+    room = WIDTH - 8 - 8 * max(len(one.text) for one in given)
     parts = []
-    for row, bar in enumerate(given):
+    for row, one in enumerate(given):
         y = row * (_BAR + 14)
-        width = max(room * bar.value / top, 1.5)
+        width = max(room * one.value / top, 1.5)
         parts += [
-            _text(0, y + 12, bar.label, "start"),
-            element("rect", x=0, y=y + 18, width=width, height=_BAR - 12, rx=2, class_=f"bar {colour(bar.place)}"),
-            _text(width + 6, y + 28, bar.text, "start"),
+            _text(0, y + 12, one.label, "start"),
+            element("rect", x=0, y=y + 18, width=width, height=_BAR - 12, rx=2, class_=f"bar {colour(one.place)}"),
+            _text(width + 6, y + 28, one.text, "start"),
         ]
     return _svg(title, *parts, height=len(given) * (_BAR + 14))

@@ -121,7 +121,7 @@ def _draws(repetition: Repetition, rng: random.Random, resamples: int) -> list[t
     weight_of = repetition.weights.__getitem__
     results = []
     everything = range(count)
-    for _ in range(resamples):
+    for _resample in range(resamples):
         chosen = rng.choices(everything, k=drawn)
         amount = whole if same else whole + shrink * (scale * sum(map(amount_of, chosen)) - whole)
         seconds = repetition.seconds
@@ -149,7 +149,7 @@ def median_interval(repetitions: Sequence[Sequence[float]], rng: random.Random, 
     given = [sorted(values) for values in repetitions if values]
     merged: dict[tuple[int, ...], list[float]] = {}
     results = []
-    for _ in range(resamples):
+    for _resample in range(resamples):
         chosen = tuple(sorted(rng.choices(range(len(given)), k=len(given))))
         values = merged.get(chosen)
         if values is None:
