@@ -128,7 +128,8 @@ class Lab:
                 reporter.say("down", "stopping the Docker daemon that the lab started")
                 daemon.stop(state.daemon_pid)
             if keep_cache:
-                self.paths.save(LabState(daemon_pid=state.daemon_pid))
+                # The repositories stay where they are, so they need not be written, and told, again.
+                self.paths.save(LabState(daemon_pid=state.daemon_pid, repos=state.repos))
             else:
                 self._remove_directory()
 

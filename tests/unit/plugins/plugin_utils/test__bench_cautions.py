@@ -129,3 +129,11 @@ def test_what_a_tuning_run_changes_on_purpose_is_no_fault() -> None:
     _other_parallel(given)
     given["candidates"][0]["changed"] = {"parallel": 1}
     assert cautions_of(given) == []
+
+
+def test_a_count_of_tokens_that_the_stream_does_not_bear_out_is_told() -> None:
+    given = two()
+    for step in _steps(given):
+        step["tokens"]["chunks"] = step["tokens"]["output"] * 2
+    (line,) = cautions_of(given)
+    assert "its count is doubtful" in line

@@ -8,7 +8,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.plugin_utils._tune import OWN, Knob, knobs, next_turn, tune_plan
+from ansible_collections.llmops.serving.plugins.plugin_utils._tune import (
+    OWN,
+    Knob,
+    knobs,
+    leave_out_tries,
+    next_turn,
+    tune_plan,
+)
 from tests.unit.plugins.plugin_utils.test__bench_plan import ASKED
 from tests.unit.plugins.plugin_utils.test__tournament import SITE
 
@@ -155,3 +162,16 @@ def test_nothing_that_the_inventory_would_refuse_is_tried() -> None:
     assert all(turn["server"]["options"]["flash-attn"] in {"on", "off"} for turn in search.turns)
     search.run()
     assert any("flash-attn=off" in turn["candidate"] for turn in search.turns)
+
+
+def test_what_found_the_best_try_does_not_count_for_it_and_others_cannot_win() -> None:
+    search = Search(lambda words: 100.0 + words["parallel"] * 10)
+    search.run(tries=2)
+    leave_out_tries(search.document)
+    found = {one["name"]: one for one in search.document["candidates"]}
+    assert {name: one["status"] for name, one in found.items()} == {
+        OWN: "measured", "parallel=8": "tried", "parallel=16": "measured",
+    }  # fmt: skip
+    for name in (OWN, "parallel=16"):
+        assert {step["start"] for step in found[name]["steps"]} == {2}
+        assert len({step["repetition"] for step in found[name]["steps"]}) == 3

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -98,3 +99,15 @@ def test_what_pip_cannot_have_is_told_with_the_way_out(tmp_path: Path, monkeypat
     monkeypatch.setattr(_wheels.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(PackError, match=r"for Python 3.7 on x86_64 cannot be had: ERROR: No matching .* to controller"):
         pack(Python("3.7", "x86_64", "glibc 2.28"), tmp_path / "c.tar", tmp_path / "cache")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away, and so must not")
+def test_what_is_unpacked_belongs_to_who_unpacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with tarfile.open(tmp_path / "c.tar", "w") as tar:
+        member = tar.gettarinfo(tmp_path / "file", "file")
+        member.uid = member.gid = 12345
+        member.uname = member.gname = ""
+        tar.addfile(member, (tmp_path / "file").open("rb"))
+    run_main(benchmark_client, capsys, path=str(tmp_path / "there"), archive=str(tmp_path / "c.tar"))
+    assert (tmp_path / "there" / "file").stat().st_uid == os.getuid()
