@@ -13,6 +13,9 @@ echo "::: trimming"
 rm -rf vllm_flash_attn/*.so _C_stable_libtorch.abi3.so _moe_C_stable_libtorch.abi3.so _flash*.so _qutlass_C.abi3.so \
   cumem_allocator.abi3.so aphrodite-rs third_party/deep_gemm third_party/fmha_sm100
 for name in _C _C_AVX2 _C_AVX512; do ln -s ../vllm/_C_AVX2.abi3.so "$name.abi3.so"; done
+# As in vLLM's image: no kernels for AMX.
+grep -rlE 'torch(\._C)?\.(_)?cpu\._is_amx_tile_supported\(\)' --include='*.py' . |
+  xargs -r sed -i -E 's/torch(\._C)?\.(_)?cpu\._is_amx_tile_supported\(\)/False/g'
 echo "::: compiling"
 python3 -m compileall -q -j 0 "$site/aphrodite" || true
 find "$site/aphrodite" -type f ! -perm -o=r -exec chmod a+r {} +

