@@ -9,6 +9,7 @@ import hashlib
 import os
 import posixpath
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -48,11 +49,22 @@ class Git:
             hub: For the credential and for messages.
             spec: The wanted model.
             remote: Its git address.
-            folder: Where the bare repository shall be; it must not exist.
+            folder: Where the bare repository shall be; one that an earlier call left whole is used again.
 
         Raises:
             ModelError: The commit is not there, or git failed.
         """
+        done = folder.with_name(folder.name + ".done")
+        if not done.exists():
+            self._fetch(hub, spec, remote, folder)
+            done.touch()
+        listing = self._run(
+            ["--git-dir=" + str(folder), "ls-tree", "-r", "-l", "-z", "--full-tree", spec.revision], {}
+        ).stdout
+        return GitTree(self, folder, spec, listing)
+
+    def _fetch(self, hub: Hub, spec: ModelSpec, remote: GitRemote, folder: Path) -> None:
+        shutil.rmtree(str(folder), ignore_errors=True)
         self._run(["init", "--quiet", "--bare", "--template=", str(folder)], {})
         secret: dict[str, str] = {}
         options: list[str] = []
@@ -81,8 +93,6 @@ class Git:
             raise ModelError(
                 spec.var("revision"), f"{spec.revision} names a tag object of commit {commit}; pin the commit"
             )
-        listing = self._run(["--git-dir=" + str(folder), "ls-tree", "-r", "-l", "-z", "--full-tree", commit], {}).stdout
-        return GitTree(self, folder, spec, listing)
 
     def open_blobs(self, folder: Path) -> subprocess.Popen[bytes]:
         """Start ``git cat-file --batch``."""
@@ -209,7 +219,7 @@ class GitTree:
             for entry in files:
                 target = folder / entry.path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("xb") as file:
+                with target.open("wb") as file:
                     digests[entry.path] = blobs.copy(entry.blob, file)
         return digests
 

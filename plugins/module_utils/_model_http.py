@@ -6,34 +6,27 @@
 from __future__ import annotations
 
 import email.utils
-import hashlib
 import http.client
 import random
 import re
 import socket
 import ssl
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit
 
+from ansible_collections.llmops.serving.plugins.module_utils._model_connections import Connections, Stream
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 USER_AGENT = "llmops.serving"
 CHUNK = 1 << 20
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_HOPS = 6
-# A signed address on another host that has expired answers one of these; asking the hub again gives a new one.
-_EXPIRED = (401, 403, 404, 410)
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
-# Progress that earns a long transfer its retries back, in bytes.
-_FORGIVEN_AFTER = 16 << 20
 
 
 class HttpError(Exception):
@@ -46,6 +39,7 @@ class HttpError(Exception):
         host: ``host`` or ``host:port`` that failed.
         detail: The cause in words.
         away: Whether it failed on another origin than the one first asked.
+        label: The file that was asked for, empty when it was none.
         wait: Seconds that the server asks to wait, None when it does not say.
     """
 
@@ -66,6 +60,7 @@ class HttpError(Exception):
         self.status = status
         self.headers = dict(headers or {})
         self.away = away
+        self.label = ""
         self.wait = retry_after(self.headers)
 
     @property
@@ -89,7 +84,7 @@ class Auth:
 NO_AUTH = Auth("", "")
 
 
-@dataclass
+@dataclass(eq=False)
 class Answer:
     """An open answer below status 300.
 
@@ -105,10 +100,15 @@ class Answer:
     headers: dict[str, str]
     first: dict[str, str]
     url: str
-    body: IO[bytes]
+    body: Stream
+
+    @property
+    def host(self) -> str:
+        """``host`` or ``host:port`` of the last hop."""
+        return host_of(self.url)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Let go of the connection."""
         self.body.close()
 
 
@@ -127,13 +127,6 @@ class Retry:
     cap: float = 120.0
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Redirects come back as answers: the credential's way is decided here, hop by hop."""
-
-    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
-        return None
-
-
 class HttpClient:
     """A small HTTP client on the standard library; proxies come from the environment as usual."""
 
@@ -143,6 +136,7 @@ class HttpClient:
         timeout: float = 30.0,
         retry: Retry | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        ca_data: str | None = None,
     ) -> None:
         """Prepare a client.
 
@@ -151,12 +145,11 @@ class HttpClient:
             timeout: Seconds for connecting and for each read.
             retry: Patience with busy servers and broken connections; the default of ``Retry`` when left out.
             sleep: How to pause (tests put a clock here).
+            ca_data: Certificates to trust instead, as PEM.
         """
-        self.ca_path = ca_path
-        self.timeout = timeout
         self.retry = retry or Retry()
         self.sleep = sleep
-        self._opener: urllib.request.OpenerDirector | None = None
+        self._connections = Connections(ca_path, timeout, ca_data)
 
     def open(
         self,
@@ -193,8 +186,8 @@ class HttpClient:
             stream.close()
             url = self._next(url, answer_headers)
             if body is not None and status in (301, 302, 303):
-                raise HttpError("redirect", _host(url), f"it redirects a POST with status {status}")
-        raise HttpError("redirect", _host(url), f"more than {_MAX_HOPS - 1} redirects")
+                raise HttpError("redirect", host_of(url), f"it redirects a POST with status {status}")
+        raise HttpError("redirect", host_of(url), f"more than {_MAX_HOPS - 1} redirects")
 
     def fetch(
         self,
@@ -232,209 +225,37 @@ class HttpClient:
             try:
                 return once()
             except HttpError as error:
-                self.pause(error, attempt)
+                self.sleep(retry_delay(self.retry, error, attempt))
                 attempt += 1
-
-    def pause(self, error: HttpError, attempt: int) -> None:
-        """Wait before the next attempt, or raise the error when there is none."""
-        if not error.transient or attempt >= self.retry.attempts:
-            raise error
-        if error.wait is not None:
-            if error.wait > self.retry.cap:
-                raise error
-            self.sleep(error.wait)
-            return
-        seconds = min(self.retry.cap, self.retry.base * 2 ** (attempt - 1))
-        self.sleep(seconds * (0.5 + random.random() / 2))  # noqa: S311 - spreads retries, guards nothing
 
     def _once(
         self, url: str, headers: Mapping[str, str], body: bytes | None, away: bool
-    ) -> tuple[int, dict[str, str], IO[bytes]]:
-        request = urllib.request.Request(url, data=body, headers=dict(headers))  # noqa: S310 - schemes are checked
+    ) -> tuple[int, dict[str, str], Stream]:
         try:
-            answer = self._connections().open(request, timeout=self.timeout)
-            return answer.status, _lower(answer.headers), answer
-        except urllib.error.HTTPError as error:
-            if error.code in _REDIRECTS:
-                return error.code, _lower(error.headers), error
-            found = _lower(error.headers)
-            error.close()
-            raise HttpError(
-                "status", _host(url), f"HTTP {error.code}", status=error.code, headers=found, away=away
-            ) from None
-        except urllib.error.URLError as error:
-            reason = error.reason if isinstance(error.reason, Exception) else error
-            raise_network(url, reason)
+            stream = self._connections.send(url, headers, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise_network(url, error)
-
-    def _connections(self) -> urllib.request.OpenerDirector:
-        """The opener, made when first needed: a run that asks nobody need not read all certificates."""
-        if self._opener is None:
-            try:
-                context = ssl.create_default_context(cafile=self.ca_path or None)
-            except (OSError, ssl.SSLError) as error:
-                raise ModelError("ca_path", f"cannot read certificates from '{self.ca_path}': {error}") from error
-            self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirect())
-        return self._opener
+        if stream.status < http.client.MULTIPLE_CHOICES or stream.status in _REDIRECTS:
+            return stream.status, stream.headers, stream
+        stream.close()
+        raise HttpError(
+            "status",
+            host_of(url),
+            f"HTTP {stream.status}",
+            status=stream.status,
+            headers=stream.headers,
+            away=away,
+        )
 
     @staticmethod
     def _next(url: str, headers: Mapping[str, str]) -> str:
         target = urljoin(url, headers.get("location", ""))
         parts = urlsplit(target)
         if parts.scheme not in ("http", "https") or not parts.hostname or not headers.get("location"):
-            raise HttpError("redirect", _host(url), "it redirects to no http(s) address")
+            raise HttpError("redirect", host_of(url), "it redirects to no http(s) address")
         if urlsplit(url).scheme == "https" and parts.scheme == "http":
-            raise HttpError("redirect", _host(url), f"it redirects from https to plain http ({_host(target)})")
+            raise HttpError("redirect", host_of(url), f"it redirects from https to plain http ({host_of(target)})")
         return target
-
-
-@dataclass(frozen=True)
-class Download:
-    """A file to fetch.
-
-    Attributes:
-        label: How messages call it, such as ``tiny.gguf``.
-        variable: The inventory variable to name in messages.
-        link: Gives address and headers; asked again when an address expires.
-        handed_out: Whether the hub handed the address out (an LFS object's): a refusal there is not the hub's own.
-        auth: Credential for its own origin.
-        size: Bytes, None when unknown.
-        sha256: Expected digest, empty when unknown.
-        on_bytes: Told the count of bytes of each piece that arrives (negative when a start over drops some).
-    """
-
-    label: str
-    variable: str
-    link: Callable[[], tuple[str, Mapping[str, str]]]
-    handed_out: bool = False
-    auth: Auth = NO_AUTH
-    size: int | None = None
-    sha256: str = ""
-    on_bytes: Callable[[int], None] = lambda _count: None
-
-
-class _Progress:
-    """What has arrived of one file: its bytes on disk and the running digest."""
-
-    def __init__(self, file: IO[bytes], on_bytes: Callable[[int], None]) -> None:
-        self.file = file
-        self.on_bytes = on_bytes
-        self.offset = 0
-        self.etag = ""
-        self.resumed = False
-        self.size: int | None = None
-        self.digest = hashlib.sha256()
-
-    def restart(self) -> None:
-        self.on_bytes(-self.offset)
-        self.file.seek(0)
-        self.file.truncate()
-        self.offset = 0
-        self.digest = hashlib.sha256()
-
-    def add(self, piece: bytes) -> None:
-        self.file.write(piece)
-        self.digest.update(piece)
-        self.offset += len(piece)
-        self.on_bytes(len(piece))
-
-
-def download(client: HttpClient, want: Download, target: Path) -> tuple[int, str]:
-    """Stream a file to its place, hashing it on the way.
-
-    A broken connection goes on by range where the server's strong ETag proves that the file is the same; else it
-    starts over. The target must not exist; what is left of it after an error is the caller's to remove.
-
-    Returns:
-        Size in bytes and sha256.
-
-    Raises:
-        ModelError: Truncated, too long, or another sha256 than expected.
-        HttpError: The server gave no answer to use.
-    """
-    renewed = False
-    attempt, mark = 1, 0
-    with target.open("xb") as file:
-        state = _Progress(file, want.on_bytes)
-        state.size = want.size
-        while True:
-            try:
-                _stream(client, want, state)
-                found = state.digest.hexdigest()
-                if want.sha256 and found != want.sha256 and state.resumed:
-                    # Pieces of two different files: not worth an error before one try in a single piece.
-                    state.restart()
-                    state.resumed, state.etag = False, ""
-                    continue
-                break
-            except HttpError as error:
-                error.away = error.away or want.handed_out
-                if error.away and error.status in _EXPIRED and not renewed:
-                    renewed = True
-                    continue
-                if state.offset - mark >= _FORGIVEN_AFTER:
-                    attempt, mark = 1, state.offset
-                if error.detail.startswith("truncated") and attempt >= client.retry.attempts:
-                    raise ModelError(
-                        want.variable,
-                        f"{want.label} from {error.host} is {error.detail}; run again, or check the hub's copy",
-                    ) from error
-                client.pause(error, attempt)
-                attempt += 1
-        if want.sha256 and found != want.sha256:
-            raise ModelError(
-                want.variable,
-                f"{want.label} arrived with sha256 {found}, expected {want.sha256}: the file was changed or "
-                "damaged on its way; run again, and if it stays so correct sha256 or the hub's copy",
-            )
-    return state.offset, found
-
-
-def _stream(client: HttpClient, want: Download, state: _Progress) -> None:
-    url, extra = want.link()
-    headers = dict(extra)
-    if state.offset and state.etag:
-        headers.update({"Range": f"bytes={state.offset}-", "If-Range": state.etag})
-    elif state.offset:
-        state.restart()
-    answer = client.open(url, want.auth, headers)
-    try:
-        start, total = content_range(answer)
-        if answer.status == http.client.PARTIAL_CONTENT and start == state.offset:
-            state.resumed = state.resumed or state.offset > 0
-        elif state.offset:
-            state.restart()
-        if state.size is None:
-            state.size = total
-        elif total is not None and total != state.size:
-            raise wrong_size(want.variable, want.label, answer, total, state.size)
-        etag = answer.headers.get("etag", "")
-        state.etag = etag if etag.startswith('"') and answer.headers.get("accept-ranges") != "none" else ""
-        _copy(answer, want, state)
-    finally:
-        answer.close()
-    if state.size is not None and state.offset < state.size:
-        raise HttpError("network", _host(answer.url), f"truncated: {state.offset} of {state.size} bytes came")
-
-
-def _copy(answer: Answer, want: Download, state: _Progress) -> None:
-    while True:
-        try:
-            piece = answer.body.read(CHUNK)
-        except http.client.IncompleteRead as error:
-            piece = error.partial
-        except (OSError, http.client.HTTPException) as error:
-            raise_network(answer.url, error)
-        if not piece:
-            return
-        if state.size is not None and state.offset + len(piece) > state.size:
-            raise ModelError(
-                want.variable,
-                f"{want.label} is longer on {_host(answer.url)} than the {state.size} bytes expected: the "
-                "hub's copy is not the wanted file",
-            )
-        state.add(piece)
 
 
 def content_range(answer: Answer) -> tuple[int, int | None]:
@@ -453,9 +274,26 @@ def wrong_size(variable: str, label: str, answer: Answer, seen: int, wanted: int
     what = "is truncated" if seen < wanted else "is not the wanted file"
     return ModelError(
         variable,
-        f"{label} {what} on {_host(answer.url)}: it has {seen} bytes there, expected {wanted}; upload it again, or "
+        f"{label} {what} on {host_of(answer.url)}: it has {seen} bytes there, expected {wanted}; upload it again, or "
         "pin another revision",
     )
+
+
+def retry_delay(retry: Retry, error: HttpError, attempt: int) -> float:
+    """Seconds to wait before the next attempt: as long as the server asks for, else twice as long as the last time.
+
+    Raises:
+        HttpError: The error itself, when there is no next attempt.
+    """
+    if not error.transient or attempt >= retry.attempts:
+        raise error
+    # Spread, so that hosts which were told the same do not all come back at the same moment.
+    spread = random.random()  # noqa: S311 - guards nothing
+    if error.wait is not None:
+        if error.wait > retry.cap:
+            raise error
+        return error.wait + spread * min(1.0, error.wait / 10)
+    return min(retry.cap, retry.base * float(2 ** (attempt - 1))) * (0.5 + spread / 2)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -483,25 +321,22 @@ def origin(url: str) -> str:
 def raise_network(url: str, error: Exception) -> NoReturn:
     """Turn an exception of the standard library into an ``HttpError`` that tells what may help."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        raise HttpError("tls", _host(url), error.verify_message or str(error)) from None
+        raise HttpError("tls", host_of(url), error.verify_message or str(error)) from None
     if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
-        raise HttpError("name", _host(url), f"its name does not resolve ({error.strerror})") from None
+        raise HttpError("name", host_of(url), f"its name does not resolve ({error.strerror})") from None
     if isinstance(error, ssl.SSLError):
-        raise HttpError("tls", _host(url), str(error)) from None
+        raise HttpError("tls", host_of(url), str(error)) from None
     if isinstance(error, socket.timeout):
-        raise HttpError("network", _host(url), "no answer in time") from None
+        raise HttpError("network", host_of(url), "no answer in time") from None
     detail = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    raise HttpError("network", _host(url), detail) from None
+    raise HttpError("network", host_of(url), detail) from None
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """``host`` or ``host:port`` of a URL, for messages."""
     parts = urlsplit(url)
     host = parts.hostname or url
     return host if parts.port is None else f"{host}:{parts.port}"
-
-
-def _lower(headers: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _read_exactly(answer: Answer, limit: int) -> bytes:
@@ -514,5 +349,5 @@ def _read_exactly(answer: Answer, limit: int) -> bytes:
     except (OSError, http.client.HTTPException) as error:
         raise_network(answer.url, error)
     if length.isdigit() and len(data) < wanted:
-        raise HttpError("network", _host(answer.url), f"truncated: {len(data)} of {total} bytes came")
+        raise HttpError("network", host_of(answer.url), f"truncated: {len(data)} of {total} bytes came")
     return data

@@ -11,19 +11,28 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_apply import
 from ansible_collections.llmops.serving.plugins.module_utils._model_git import Git
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient
 from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub
+from ansible_collections.llmops.serving.plugins.module_utils._model_peer import (
+    PEER_OPTIONS,
+    parse_peers,
+    peer_warnings,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._model_plan import (
     ModelPlan,
     check_plan_space,
     plan_models,
 )
+from ansible_collections.llmops.serving.plugins.module_utils._model_progress import Meter
+from ansible_collections.llmops.serving.plugins.module_utils._model_references import references
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import (
     ModelError,
     ModelSpec,
     check_name,
     parse_hub_url,
     parse_models,
+    variable,
 )
 from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store, describe
+from ansible_collections.llmops.serving.plugins.module_utils._model_transfer import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +45,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "ca_path": {"type": "path"},
     "verify": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 30},
+    "connections": {"type": "int", "default": CONNECTIONS},
+    "peers": {"type": "list", "elements": "dict", "options": PEER_OPTIONS, "default": []},
+    "progress": {"type": "path"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -91,20 +103,49 @@ def _present(store: Store, models: Mapping[str, Any], params: Mapping[str, Any],
     token = params["token"] or ""
     hub_url = parse_hub_url(params["hub_url"], token)
     client = HttpClient(params["ca_path"], params["timeout"])
-    fetcher = Fetcher(store, Hub(hub_url, token, client), client, Git(git, params["ca_path"] or "") if git else None)
-    outcomes = fetcher.ensure(specs, params["verify"])
-    warnings = [
-        "{}: {} of {} was damaged or missing; fetched again".format(
-            spec.var(), ", ".join(outcomes[spec.name].damaged), store.folder(spec.name, spec.key)
-        )
-        for spec in specs
-        if outcomes[spec.name].damaged
-    ]
+    peers = parse_peers(params["peers"])
+    meter = Meter(params["progress"])
+    fetcher = Fetcher(
+        store,
+        Hub(hub_url, token, client),
+        Git(git, params["ca_path"] or "") if git else None,
+        meter,
+        peers,
+        params["connections"],
+    )
+    try:
+        outcomes = fetcher.ensure(specs, params["verify"])
+    finally:
+        meter.close()
+    warnings = (
+        peer_warnings(peers)
+        + _unpinned(store, specs)
+        + [
+            "{}: {} of {} was damaged or missing; fetched again".format(
+                spec.var(), ", ".join(outcomes[spec.name].damaged), store.folder(spec.name, spec.key)
+            )
+            for spec in specs
+            if outcomes[spec.name].damaged
+        ]
+    )
     return {
         "changed": any(outcome.changed for outcome in outcomes.values()),
         "models": _reports(store, outcomes),
         "warnings": warnings,
     }
+
+
+def _unpinned(store: Store, specs: Sequence[ModelSpec]) -> list[str]:
+    """Tell the digests of files that nothing pins yet."""
+    found = []
+    for spec in specs:
+        manifest = Manifest.load(store.manifest_path(spec.name, spec.key))
+        if spec.kind == "url" and not spec.sha256 and manifest:
+            found.append(
+                f"{spec.var('sha256')}: nothing pins what {spec.source('')} is; set it to {manifest.files[0].sha256}, "
+                "which is what came here"
+            )
+    return found
 
 
 def _plan(store: Store, models: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,6 +205,7 @@ def _absent(store: Store, names: Sequence[str], check_mode: bool) -> dict[str, A
     for name in names:
         check_name(name)
     there = [name for name in names if (store.root / name).is_dir()]
+    _refuse_referred(store, there)
     if there and not check_mode:
         with store.lock():
             for name in there:
@@ -172,6 +214,17 @@ def _absent(store: Store, names: Sequence[str], check_mode: bool) -> dict[str, A
     if check_mode:
         result["after"] = []
     return result
+
+
+def _refuse_referred(store: Store, names: Sequence[str]) -> None:
+    """Refuse to take a model from a server that would not start again without it."""
+    used = references(store.root) if names else {}
+    for name, key in sorted(used):
+        if name in names:
+            raise ModelError(
+                variable(name),
+                f"{', '.join(used[name, key])} uses {store.folder(name, key)}; remove that first, or keep the model",
+            )
 
 
 def _reports(store: Store, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:

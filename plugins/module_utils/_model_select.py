@@ -74,19 +74,23 @@ def select(spec: ModelSpec, tree: Sequence[TreeFile]) -> Selection:
     """Choose the files of a repository that serve a model.
 
     Args:
-        spec: The wanted model; says whether pickle is allowed.
+        spec: The wanted model; says whether pickle is allowed. What its ``include`` names is taken as it is; without
+            one second copies, other frameworks and leftovers of training stay away.
         tree: All files at the pinned commit.
 
     Raises:
         ModelError: The weights are there as pickle only, or there are none.
     """
+    tree_skipped = [entry.path for entry in tree if not _chosen(spec, entry.path)]
+    left_out = set(tree_skipped)
+    tree = [entry for entry in tree if entry.path not in left_out]
     safe_folders = {posixpath.dirname(entry.path) for entry in tree if _safe(entry.path)}
     wanted: list[TreeFile] = []
-    skipped: list[str] = []
+    skipped: list[str] = tree_skipped
     refused: list[str] = []
     for entry in tree:
         beside = posixpath.dirname(entry.path) in safe_folders
-        if _skip(entry.path, bool(safe_folders), beside, spec.allow_pickle):
+        if not spec.include and _skip(entry.path, bool(safe_folders), beside, spec.allow_pickle):
             skipped.append(entry.path)
         elif is_pickle(entry.path) and not spec.allow_pickle:
             refused.append(entry.path)
@@ -103,9 +107,18 @@ def select(spec: ModelSpec, tree: Sequence[TreeFile]) -> Selection:
     if not any(entry.path.lower().endswith(weights) or is_pickle(entry.path) for entry in wanted):
         raise ModelError(
             spec.var("repo"),
-            f"{spec.repo} has no weights (safetensors, GGUF, ONNX) at this revision; check repo and revision",
+            f"{spec.repo} has no weights (safetensors, GGUF, ONNX) at this revision"
+            + (" among the files that include and exclude leave" if tree_skipped else "")
+            + "; check repo and revision",
         )
     return Selection(tuple(wanted), tuple(skipped))
+
+
+def _chosen(spec: ModelSpec, path: str) -> bool:
+    """Whether the model's own patterns let a file through."""
+    if spec.include and not _matches(path, [pattern.lower() for pattern in spec.include]):
+        return False
+    return not _matches(path, [pattern.lower() for pattern in spec.exclude])
 
 
 def _skip(path: str, has_safe: bool, beside_safe: bool, allow_pickle: bool) -> bool:

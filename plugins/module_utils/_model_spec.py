@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import posixpath
 import re
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-KEYS = ("repo", "revision", "file", "url", "sha256", "allow_pickle", "task")
+KEYS = ("repo", "revision", "file", "include", "exclude", "url", "sha256", "allow_pickle", "task")
 TASKS = ("chat", "embedding", "rerank", "classify")
 # Formats that run code when they are loaded: https://docs.python.org/3/library/pickle.html warns first of all.
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
@@ -52,6 +53,8 @@ class ModelSpec:
         url: The address of a ``url`` model.
         sha256: The wanted digest, 64 hexadecimal digits, or empty.
         allow_pickle: Whether pickle weights may be fetched.
+        include: Patterns of paths: only matching files of a repository are fetched; empty for all that serve a model.
+        exclude: Patterns of paths that are not fetched.
     """
 
     name: str
@@ -62,11 +65,13 @@ class ModelSpec:
     url: str = ""
     sha256: str = ""
     allow_pickle: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
-        """The name of this version's folder: 12 digits of the commit, or of the digest for a ``url`` model."""
-        return (self.revision or self.sha256)[:12]
+        """The name of this version's folder: 12 digits of the commit; of a ``url``'s digest, else of its address."""
+        return (self.revision or self.sha256 or hashlib.sha256(self.url.encode()).hexdigest())[:12]
 
     def var(self, option: str = "") -> str:
         """The variable that a message should name."""
@@ -177,6 +182,14 @@ def _check_types(name: str, options: Mapping[str, Any]) -> None:
         # YAML reads an unquoted revision of digits as a number and would lose its leading zeros.
         if options.get(key) is not None and not isinstance(options[key], str):
             raise ModelError(variable(name, key), "expected text; put the value in quotes")
+    for key in ("include", "exclude"):
+        patterns = options.get(key)
+        if patterns is not None and not (
+            isinstance(patterns, list) and patterns and all(isinstance(one, str) and one for one in patterns)
+        ):
+            raise ModelError(variable(name, key), "expected a list of patterns such as ['*.safetensors', '*.json']")
+        if patterns and (options.get("file") or options.get("url")):
+            raise ModelError(variable(name, key), "belongs to a whole repository; take it out, or take file or url out")
     if not isinstance(options.get("allow_pickle", False), bool):
         raise ModelError(variable(name, "allow_pickle"), "expected true or false")
     task = options.get("task")
@@ -197,10 +210,6 @@ def _parse_url(name: str, options: Mapping[str, Any], sha256: str, allow_pickle:
     base = posixpath.basename(unquote(parts.path))
     if not base or base in (".", "..") or _unsafe(base):
         raise ModelError(variable(name, "url"), "its path must end in a file name")
-    if not sha256:
-        raise ModelError(
-            variable(name, "sha256"), "required with url, because nothing else pins its content; set the file's sha256"
-        )
     return ModelSpec(name, "url", files=(base,), url=url, sha256=sha256, allow_pickle=allow_pickle)
 
 
@@ -222,7 +231,8 @@ def _parse_repo(name: str, options: Mapping[str, Any], sha256: str, allow_pickle
                 variable(name, "sha256"),
                 "belongs to a single file; a repository is pinned by its revision: set file or take it out",
             )
-        return ModelSpec(name, "repo", repo=repo, revision=revision, allow_pickle=allow_pickle)
+        include, exclude = (tuple(options.get(key) or ()) for key in ("include", "exclude"))
+        return ModelSpec(name, "repo", repo, revision, allow_pickle=allow_pickle, include=include, exclude=exclude)
     if path.startswith("/") or _unsafe(path) or any(part in ("", ".", "..") for part in path.split("/")):
         raise ModelError(variable(name, "file"), f"'{path}' is no path inside the repository")
     files = _parts(name, path)

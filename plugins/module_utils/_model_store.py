@@ -7,9 +7,11 @@ Layout under the store's path::
 
     .lock                      held while something is fetched or removed
     .partial/NAME-KEY/tree/    what is being fetched (0700 above, so nobody reads it by accident)
+    .partial/NAME-KEY/journal/ how far each of its files has come: an interrupted run is gone on with
     .partial/NAME-KEY/manifest.json   written when the tree is whole, just before it gets its final name
     NAME/KEY/                  a complete, verified model
     NAME/KEY.json              its manifest
+    NAME/KEY.marks.json        digests inside its large files, by which a damaged block is told from sound ones
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import json
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +40,7 @@ LOCK_WAIT_S = 10.0
 # Kept free beside the models: logs and Docker of the same file system must go on.
 DISK_MARGIN = 64 << 20
 _LOCK_POLL_S = 0.2
+_HASHERS = 4
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,14 @@ class StoredFile:
     size: int
     sha256: str
     mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of a file: at each ``block`` bytes the first digits of the digest of everything up to there."""
+
+    block: int
+    marks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,8 @@ class Manifest:
         licence: Path of its licence file, or empty.
         fetched_at: UTC time, ISO 8601.
         version: Version of this format.
+        include: The patterns that chose its files, or nothing.
+        exclude: The patterns that left files out, or nothing.
     """
 
     name: str
@@ -80,6 +94,8 @@ class Manifest:
     licence: str
     fetched_at: str
     version: int = MANIFEST_VERSION
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -91,12 +107,20 @@ class Manifest:
         """Read a manifest, None when there is none or it is of no use."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            if data.get("version") != MANIFEST_VERSION:
-                return None
-            data["files"] = tuple(StoredFile(**entry) for entry in data["files"])
-            data["skipped"] = tuple(data["skipped"])
-            return cls(**data)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError):
+            return None
+        return cls.from_dict(data) if isinstance(data, dict) else None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Manifest | None:
+        """Read a manifest from its JSON, None when it is of no use."""
+        if data.get("version") != MANIFEST_VERSION:
+            return None
+        try:
+            lists = {name: tuple(data.get(name, ())) for name in ("skipped", "include", "exclude")}
+            files = tuple(StoredFile(**entry) for entry in data["files"])
+            return cls(**dict(data, files=files, **lists))
+        except (TypeError, KeyError):
             return None
 
     def save(self, path: Path) -> None:
@@ -129,17 +153,19 @@ class State:
         missing: Wanted paths that the manifest lacks (another file of the same revision).
         damaged: Paths whose file is gone or changed.
         touched: Whether only times changed; hashing found the content good.
+        reselect: Whether other files of the revision are wanted than those that were chosen.
     """
 
     manifest: Manifest | None
     missing: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
     touched: bool = False
+    reselect: bool = False
 
     @property
     def complete(self) -> bool:
         """Whether nothing is to be fetched."""
-        return self.manifest is not None and not self.missing and not self.damaged
+        return self.manifest is not None and not (self.missing or self.damaged or self.reselect)
 
     def good(self) -> dict[str, StoredFile]:
         """The files that need no fetching, by path."""
@@ -180,20 +206,27 @@ class Store:
             return State(None)
         folder = self.folder(spec.name, spec.key)
         damaged: list[str] = []
+        doubtful: list[StoredFile] = []
         touched = False
         for entry in manifest.files:
             found = _stat(folder / entry.path)
             if found is None or found.st_size != entry.size:
                 damaged.append(entry.path)
             elif verify or found.st_mtime_ns != entry.mtime_ns:
-                if sha256_of(folder / entry.path) != entry.sha256:
-                    damaged.append(entry.path)
+                doubtful.append(entry)
                 touched = touched or found.st_mtime_ns != entry.mtime_ns
+        damaged += damaged_of(folder, doubtful)
         have = {entry.path: entry for entry in manifest.files}
         wanted = [stored_name(spec, path) for path in spec.files]
         if spec.sha256:
             damaged += [path for path in wanted if path in have and have[path].sha256 != spec.sha256]
-        return State(manifest, tuple(path for path in wanted if path not in have), tuple(sorted(set(damaged))), touched)
+        return State(
+            manifest,
+            tuple(path for path in wanted if path not in have),
+            tuple(sorted(set(damaged))),
+            touched,
+            (manifest.include, manifest.exclude) != (spec.include, spec.exclude),
+        )
 
     def refresh(self, spec: ModelSpec, manifest: Manifest) -> None:
         """Write the times of files whose content was found good, so that the next run need not hash them."""
@@ -249,43 +282,41 @@ class Store:
                 file.truncate(0)
 
     def recover(self, specs: Sequence[ModelSpec]) -> None:
-        """Finish or clear what an interrupted run left: call it under the lock.
+        """Finish what an interrupted run had all but finished, and clear what is of no use: call it under the lock.
 
-        A tree that got its final name but not its manifest is kept when its content is good.
+        A tree that got its final name but not its manifest is kept when its content is good. Unfinished work on another
+        version of a wanted model is removed, that on other models is left to whoever wants them.
         """
         for spec in specs:
             work = self.work(spec)
             ready = Manifest.load(work / "manifest.json")
             folder = self.folder(spec.name, spec.key)
-            if (
-                ready
-                and not (work / "tree").exists()
-                and all(
-                    (folder / entry.path).is_file() and sha256_of(folder / entry.path) == entry.sha256
-                    for entry in ready.files
-                )
-            ):
-                ready.save(self.manifest_path(spec.name, spec.key))
-        self.clear()
-
-    def clear(self) -> None:
-        """Remove everything unfinished."""
-        if self.partial.is_dir():
-            for left in self.partial.iterdir():
+            if ready and not (work / "tree").exists():
+                if all((folder / entry.path).is_file() for entry in ready.files) and not damaged_of(
+                    folder, ready.files
+                ):
+                    ready.save(self.manifest_path(spec.name, spec.key))
+                shutil.rmtree(str(work), ignore_errors=True)
+        kept = {self.work(spec).name for spec in specs}
+        for left in self.leftovers():
+            if left.name not in kept and left.name.rpartition("-")[0] in {spec.name for spec in specs}:
                 shutil.rmtree(str(left), ignore_errors=True)
+
+    def leftovers(self) -> list[Path]:
+        """The folders of unfinished work."""
+        return sorted(self.partial.iterdir()) if self.partial.is_dir() else []
 
     def work(self, spec: ModelSpec) -> Path:
         """The folder in which a model is built."""
         return self.partial / f"{spec.name}-{spec.key}"
 
     def begin(self, spec: ModelSpec) -> Path:
-        """Make an empty folder to build a model in."""
+        """The folder to build a model in, with what an interrupted run left there."""
         work = self.work(spec)
-        shutil.rmtree(str(work), ignore_errors=True)
-        (work / "tree").mkdir(mode=0o755, parents=True)
+        (work / "tree").mkdir(mode=0o755, parents=True, exist_ok=True)
         return work
 
-    def publish(self, spec: ModelSpec, manifest: Manifest, merge: bool) -> Manifest:
+    def publish(self, spec: ModelSpec, manifest: Manifest, merge: bool, marks: Mapping[str, Marks]) -> Manifest:
         """Give a complete tree its final name, then write its manifest.
 
         Args:
@@ -293,12 +324,14 @@ class Store:
             manifest: Its manifest; times are taken here.
             merge: Put the files into the version's existing folder, one atomic replace each, instead of replacing
                 the folder. A server that has it mounted sees the mended file.
+            marks: Path to the marks of files that arrived now.
 
         Returns:
             The manifest as written.
         """
         work = self.work(spec)
         tree = work / "tree"
+        _keep_only(tree, {entry.path for entry in manifest.files})
         final = self.folder(spec.name, spec.key)
         final.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         final.parent.chmod(0o755)
@@ -315,14 +348,37 @@ class Store:
                 target = final / place.relative_to(tree)
                 target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
                 place.replace(target)
+            _keep_only(final, {entry.path for entry in manifest.files})
         else:
             if final.exists():
                 final.rename(work / "replaced")
             tree.rename(final)
         sync_folder(final.parent)
         manifest.save(self.manifest_path(spec.name, spec.key))
+        paths = {entry.path for entry in manifest.files}
+        known = dict(self.marks(spec.name, spec.key) if merge else {}, **marks)
+        text = json.dumps({path: asdict(known[path]) for path in sorted(known) if path in paths})
+        self._marks_path(spec.name, spec.key).write_text(text, encoding="utf-8")
         shutil.rmtree(str(work), ignore_errors=True)
         return manifest
+
+    def marks(self, name: str, key: str) -> dict[str, Marks]:
+        """The marks of a version's files, by path; those of files that were stored before there were marks lack."""
+        try:
+            found = json.loads(self._marks_path(name, key).read_text(encoding="utf-8"))
+            return {path: Marks(words["block"], tuple(words["marks"])) for path, words in found.items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            # They only save bytes when something is damaged.
+            return {}
+
+    def _marks_path(self, name: str, key: str) -> Path:
+        return self.root / name / (key + ".marks.json")
+
+    def names(self) -> list[str]:
+        """The models that have a folder."""
+        if not self.root.is_dir():
+            return []
+        return sorted(path.name for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
     def versions(self, name: str) -> list[Manifest]:
         """The complete versions of a model."""
@@ -331,6 +387,10 @@ class Store:
 
     def remove(self, name: str) -> bool:
         """Remove all versions of a model: first the manifests, so that no half-removed tree counts as complete."""
+        for left in self.leftovers():
+            # What follows the name is the version, which has no dash of its own.
+            if left.name.rpartition("-")[0] == name:
+                shutil.rmtree(str(left), ignore_errors=True)
         folder = self.root / name
         if not folder.is_dir():
             return False
@@ -338,6 +398,15 @@ class Store:
             path.unlink()
         shutil.rmtree(str(folder))
         return True
+
+    def remove_version(self, name: str, key: str) -> None:
+        """Remove one version: first its manifest, so that no half-removed tree counts as complete."""
+        for path in (self.manifest_path(name, key), self._marks_path(name, key)):
+            if path.exists():
+                path.unlink()
+        shutil.rmtree(str(self.folder(name, key)), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (self.root / name).rmdir()
 
     def check_space(self, needed: int, files: int) -> None:
         """Refuse to begin when the disk cannot hold the rest.
@@ -387,6 +456,24 @@ def human(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
+def damaged_of(folder: Path, files: Sequence[StoredFile]) -> list[str]:
+    """Hash files, several at a time, and give the paths of those that are not what they should be."""
+    if not files:
+        return []
+    # hashlib lets other threads work, and large files first leave none alone at the end.
+    largest_first = sorted(files, key=lambda entry: -entry.size)
+    with ThreadPoolExecutor(min(_HASHERS, len(files))) as pool:
+        found = pool.map(lambda entry: _digest_or_none(folder / entry.path), largest_first)
+        return sorted(entry.path for entry, sha256 in zip(largest_first, found) if sha256 != entry.sha256)  # noqa: B905
+
+
+def _digest_or_none(path: Path) -> str | None:
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file's content."""
     digest = hashlib.sha256()
@@ -430,6 +517,16 @@ def _settle(tree: Path) -> None:
             os.fsync(file.fileno())
     for folder in [path for path in tree.rglob("*") if path.is_dir()] + [tree]:
         sync_folder(folder)
+
+
+def _keep_only(tree: Path, paths: set[str]) -> None:
+    """Remove what does not belong to a model: files of an earlier choice, and folders that are empty then."""
+    for place in sorted(tree.rglob("*"), reverse=True):
+        if place.is_dir() and not place.is_symlink():
+            with contextlib.suppress(OSError):
+                place.rmdir()
+        elif place.relative_to(tree).as_posix() not in paths:
+            place.unlink()
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -15,8 +15,11 @@ description:
   - Makes a list of models complete in the host's model store, in one call.
   - Repositories come by git at a pinned commit, and their weights through the git LFS batch API, straight into their
     place; git-lfs itself is not needed. Single files come over HTTP from the hub's C(resolve) address or from any URL.
-  - Every byte is checked while it arrives (LFS object id, the hub's checksum, or the one given), then the file formats
-    are checked. A model is visible under its final name only when it is complete.
+  - Several files, and several ranges of one file, come side by side, straight into their place; the disk needs no more
+    than the model. Every byte is checked while it arrives (LFS object id, the hub's checksum, or the one given), then
+    the file formats are checked. A model is visible under its final name only when it is complete.
+  - A run that was interrupted in whatever way leaves what had come, and the next one goes on with it. What it finds
+    there is read again, so damage is noticed, and only damaged parts are fetched again.
   - When the manifest of a model matches and its files have their recorded sizes and times, the module asks nobody and
     reads no file.
 author:
@@ -40,8 +43,12 @@ options:
       - "C(revision): the pinned commit, all 40 hexadecimal digits; branches and tags are refused, because they move."
       - "C(file): one file of the repository, over HTTP; without it the whole repository comes by git and git LFS. The
         first part of a split GGUF brings the others."
-      - "C(url): any address instead of a repository; needs C(sha256)."
-      - "C(sha256): the wanted digest of a single file."
+      - "C(include), C(exclude): lists of patterns (C(*.safetensors), C(onnx/*)) of a repository's paths. With C(include)
+        exactly the matching files come; without it all but second copies of the weights, other frameworks' weights and
+        leftovers of training. What C(exclude) matches never comes."
+      - "C(url): any address instead of a repository."
+      - "C(sha256): the wanted digest of a single file. Without one the hub's word counts; of a C(url) that has none the
+        digest is recorded at the first fetch, and told in a warning."
       - "C(allow_pickle): permit weights in formats that run code when they are loaded (C(.bin), C(.pt), C(.pth),
         C(.ckpt), C(.pkl)); V(false) unless set."
       - "C(task): what the model is for (V(chat), V(embedding), V(rerank), V(classify)); here only its spelling counts."
@@ -71,12 +78,48 @@ options:
     description: Hash every file that is there; a damaged one is named in a warning and fetched again.
     type: bool
     default: false
+  connections:
+    description: The most connections at a time. It begins with one for each file, and opens more where they are slow.
+    type: int
+    default: 16
+  peers:
+    description: Hosts that have some of the models, as M(llmops.serving.model_share) started them. They are asked first.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The host's name, for messages.
+        type: str
+        required: true
+      urls:
+        description: Addresses at which it may be reached, the likeliest first.
+        type: list
+        elements: str
+        required: true
+      token:
+        description: The secret that it wants to hear.
+        type: str
+        required: true
+      certificate:
+        description: The only certificate that is trusted there, PEM.
+        type: str
+        required: true
+      manifests:
+        description: What it has, by model; as C(manifest) of M(llmops.serving.model_info) tells.
+        type: dict
+        required: true
+  progress:
+    description: A file to write the state of the fetch to, for whoever waits; the action plugin sets it.
+    type: path
   timeout:
     description: Seconds without an answer or a byte after which a connection counts as broken.
     type: int
     default: 30
   state:
-    description: Whether the models shall be in the store; V(absent) removes all versions of the named ones.
+    description:
+      - Whether the models shall be in the store; V(absent) removes all versions of the named ones, and what is left of
+        unfinished fetches. A model that a server uses is not removed.
     type: str
     choices: [present, absent]
     default: present

@@ -16,6 +16,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_apply import
 from ansible_collections.llmops.serving.plugins.module_utils._model_git import Git
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient, Retry
 from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub
+from ansible_collections.llmops.serving.plugins.module_utils._model_progress import Meter
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import parse_models
 from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store
 from tests.unit.plugins.fake_hub import FakeHub, Fault, fake_hub, gguf, pointer, safetensors, sha256
@@ -55,26 +56,27 @@ class Host:
         self.fake = fake
         self.store = Store(str(root))
         self.token = ""
-        self.on_bytes: Callable[[str, str, int], None] = lambda _model, _file, _count: None
+        self.meter = Meter(None)
 
     def ensure(self, verify: bool = False, **models: Any) -> dict[str, Outcome]:
         specs, problems = parse_models(models)
         assert problems == {}
         client = HttpClient(timeout=5, retry=Retry(attempts=3, base=0.01, cap=5), sleep=lambda _seconds: None)
         hub = Hub(self.fake.url, self.token, client)
-        return Fetcher(self.store, hub, client, Git(GIT) if GIT else None, self.on_bytes).ensure(specs, verify)
+        return Fetcher(self.store, hub, Git(GIT) if GIT else None, self.meter).ensure(specs, verify)
 
-    def fails(self, **models: Any) -> str:
+    def fails(self, kept: bool = False, **models: Any) -> str:
         with pytest.raises(FetchError) as error:
             self.ensure(**models)
         assert TOKEN not in str(error.value)
         assert self.visible() == []
-        assert list(self.store.partial.iterdir()) == []
+        assert bool(self.store.leftovers()) == kept
         return str(error.value)
 
     def visible(self) -> list[str]:
-        found = [path for path in self.store.root.rglob("*") if path.is_file() and path.name != ".lock"]
-        return sorted(str(path.relative_to(self.store.root)) for path in found)
+        found = [path for path in self.store.root.rglob("*") if path.is_file() and not path.match("*.marks.json")]
+        names = sorted(str(path.relative_to(self.store.root)) for path in found)
+        return [name for name in names if not name.startswith(".")]
 
 
 @pytest.fixture

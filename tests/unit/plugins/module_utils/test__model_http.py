@@ -13,11 +13,9 @@ import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import (
     Auth,
-    Download,
     HttpClient,
     HttpError,
     Retry,
-    download,
     origin,
     retry_after,
 )
@@ -56,11 +54,6 @@ def url(hub: FakeHub, name: str) -> str:
     return f"{hub.url}/a/b/resolve/{REV}/{name}"
 
 
-def get(hub: FakeHub, target: Path, name: str = "big", digest: str = sha256(DATA)) -> tuple[int, str]:
-    want = Download(name, "variable", lambda: (url(hub, name), {}), size=None, sha256=digest)
-    return download(client(), want, target)
-
-
 def test_token_stays_with_its_origin(hub: FakeHub) -> None:
     auth = Auth(origin(hub.url), "Bearer geheim")
     _answer, data = client().fetch(url(hub, "big"), auth)
@@ -89,7 +82,8 @@ def test_busy_servers_are_asked_again(hub: FakeHub, status: int) -> None:
     hub.faults.append(Fault("hub GET", status, {"Retry-After": "7"}, times=2))
     _answer, data = client(clock).fetch(url(hub, "small"))
     assert data == b"small"
-    assert clock.slept == [7.0, 7.0]
+    assert len(clock.slept) == 2
+    assert all(7 <= slept <= 7.7 for slept in clock.slept)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
@@ -172,75 +166,3 @@ def test_unknown_name_is_final() -> None:
 def test_bad_ca_path(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="ca_path: cannot read"):
         HttpClient(str(tmp_path / "none.pem")).fetch("https://127.0.0.1:9/")
-
-
-def test_download(hub: FakeHub, tmp_path: Path) -> None:
-    assert get(hub, tmp_path / "x") == (len(DATA), sha256(DATA))
-    assert (tmp_path / "x").read_bytes() == DATA
-
-
-def test_cut_connection_goes_on_by_range(hub: FakeHub, tmp_path: Path) -> None:
-    counts: list[int] = []
-    hub.faults.append(Fault("cdn GET", cut=1_500_000, times=1))
-    want = Download("big", "v", lambda: (url(hub, "big"), {}), sha256=sha256(DATA), on_bytes=counts.append)
-    assert download(client(), want, tmp_path / "x") == (len(DATA), sha256(DATA))
-    second = hub.requests("cdn GET")[1].headers
-    assert second["range"].startswith("bytes=")
-    assert second["range"] != "bytes=0-"
-    assert second["if-range"].startswith('"')
-    assert sum(counts) == len(DATA)
-
-
-def test_cut_connection_starts_over_without_an_etag(hub: FakeHub, tmp_path: Path) -> None:
-    hub.faults.append(Fault("cdn GET", cut=1_500_000, headers={"ETag": "W/weak"}, times=1))
-    assert get(hub, tmp_path / "x")[1] == sha256(DATA)
-    assert "range" not in hub.requests("cdn GET")[1].headers
-    assert (tmp_path / "x").stat().st_size == len(DATA)
-
-
-def test_file_that_changes_between_two_pieces_starts_over(hub: FakeHub, tmp_path: Path) -> None:
-    hub.faults.append(Fault("cdn GET", cut=1_500_000, body=DATA[::-1], headers={"ETag": '"other"'}, times=1))
-    assert get(hub, tmp_path / "x")[1] == sha256(DATA)
-    assert hub.requests("cdn GET")[1].headers["if-range"] == '"other"'
-
-
-def test_pieces_of_two_files_with_one_etag_come_again_whole(hub: FakeHub, tmp_path: Path) -> None:
-    hub.faults.append(Fault("cdn GET", cut=1_500_000, body=DATA[::-1], times=1))
-    assert get(hub, tmp_path / "x")[1] == sha256(DATA)
-    assert len(hub.requests("cdn GET")) == 3
-
-
-def test_always_cut(hub: FakeHub, tmp_path: Path) -> None:
-    hub.faults.append(Fault("cdn GET", cut=1000, headers={"Accept-Ranges": "none"}))
-    with pytest.raises((HttpError, ModelError), match=r"truncated|reset|1000"):
-        get(hub, tmp_path / "x")
-
-
-def test_flipped_bit(hub: FakeHub, tmp_path: Path) -> None:
-    hub.faults.append(Fault("cdn GET", flip=True))
-    with pytest.raises(ModelError, match="variable: big arrived with sha256"):
-        get(hub, tmp_path / "x")
-    assert len(hub.requests("cdn GET")) == 1
-
-
-@pytest.mark.parametrize(
-    ("size", "message"), [(len(DATA) + 1, "big is truncated on 127"), (10, "big is not the wanted file on 127")]
-)
-def test_other_size_is_told_before_the_body(hub: FakeHub, tmp_path: Path, size: int, message: str) -> None:
-    want = Download("big", "v", lambda: (url(hub, "big"), {}), size=size)
-    with pytest.raises(ModelError, match=message):
-        download(client(), want, tmp_path / "x")
-    assert (tmp_path / "x").stat().st_size == 0
-
-
-def test_expired_address_is_asked_for_again(hub: FakeHub, tmp_path: Path) -> None:
-    hub.faults.append(Fault("cdn GET", 403, times=1))
-    assert get(hub, tmp_path / "x")[1] == sha256(DATA)
-    assert len(hub.requests("hub GET")) == 2
-
-
-def test_expired_for_good(hub: FakeHub, tmp_path: Path) -> None:
-    hub.faults.append(Fault("cdn GET", 403))
-    with pytest.raises(HttpError) as error:
-        get(hub, tmp_path / "x")
-    assert (error.value.status, error.value.away, len(hub.requests("cdn GET"))) == (403, True, 2)

@@ -45,7 +45,7 @@ def fill(store: Store, spec: ModelSpec = SPEC) -> Manifest:
 def test_publish(store: Store) -> None:
     os.umask(0o077)
     try:
-        written = store.publish(SPEC, fill(store), merge=False)
+        written = store.publish(SPEC, fill(store), merge=False, marks={})
     finally:
         os.umask(0o022)
     folder = store.root / "x" / SPEC.key
@@ -58,7 +58,7 @@ def test_publish(store: Store) -> None:
 
 
 def test_no_hashing_when_times_match(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.publish(SPEC, fill(store), merge=False)
+    store.publish(SPEC, fill(store), merge=False, marks={})
 
     def refuse(_path: Path) -> str:
         raise AssertionError
@@ -70,7 +70,7 @@ def test_no_hashing_when_times_match(store: Store, monkeypatch: pytest.MonkeyPat
 
 
 def test_touched_files_are_hashed_once(store: Store) -> None:
-    manifest = store.publish(SPEC, fill(store), merge=False)
+    manifest = store.publish(SPEC, fill(store), merge=False, marks={})
     os.utime(store.folder("x", SPEC.key) / "config.json", (1, 1))
     state = store.state(SPEC)
     assert (state.complete, state.touched) == (True, True)
@@ -79,7 +79,7 @@ def test_touched_files_are_hashed_once(store: Store) -> None:
 
 
 def test_damage_is_named(store: Store) -> None:
-    store.publish(SPEC, fill(store), merge=False)
+    store.publish(SPEC, fill(store), merge=False, marks={})
     folder = store.folder("x", SPEC.key)
     place = folder / "sub/model.safetensors"
     times = place.stat()
@@ -95,7 +95,7 @@ def test_damage_is_named(store: Store) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 99}', '{"version": 1, "files": 3}'])
 def test_useless_manifest_counts_as_none(store: Store, text: str) -> None:
-    store.publish(SPEC, fill(store), merge=False)
+    store.publish(SPEC, fill(store), merge=False, marks={})
     store.manifest_path("x", SPEC.key).write_text(text)
     assert store.state(SPEC).manifest is None
 
@@ -120,7 +120,7 @@ def test_skipped_pickle_is_missed_when_it_becomes_allowed(store: Store) -> None:
 
 
 def test_interrupted_between_name_and_manifest(store: Store) -> None:
-    store.publish(SPEC, fill(store), merge=False)
+    store.publish(SPEC, fill(store), merge=False, marks={})
     work = store.begin(SPEC)
     store.manifest_path("x", SPEC.key).rename(work / "manifest.json")
     (work / "tree").rmdir()
@@ -131,7 +131,7 @@ def test_interrupted_between_name_and_manifest(store: Store) -> None:
 
 
 def test_interrupted_and_damaged_is_not_adopted(store: Store) -> None:
-    store.publish(SPEC, fill(store), merge=False)
+    store.publish(SPEC, fill(store), merge=False, marks={})
     work = store.begin(SPEC)
     store.manifest_path("x", SPEC.key).rename(work / "manifest.json")
     (work / "tree").rmdir()
@@ -141,11 +141,11 @@ def test_interrupted_and_damaged_is_not_adopted(store: Store) -> None:
 
 
 def test_merge_keeps_the_folder(store: Store) -> None:
-    store.publish(SPEC, fill(store), merge=False)
+    store.publish(SPEC, fill(store), merge=False, marks={})
     folder = store.folder("x", SPEC.key)
     (folder / "config.json").write_bytes(b"[]")
     inode = folder.stat().st_ino
-    store.publish(SPEC, fill(store), merge=True)
+    store.publish(SPEC, fill(store), merge=True, marks={})
     assert folder.stat().st_ino == inode
     assert store.state(SPEC, verify=True).complete
 
@@ -154,12 +154,12 @@ def test_folder_without_manifest_is_replaced(store: Store) -> None:
     folder = store.folder("x", SPEC.key)
     folder.mkdir(parents=True)
     (folder / "stray").write_text("x")
-    store.publish(SPEC, fill(store), merge=False)
+    store.publish(SPEC, fill(store), merge=False, marks={})
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "sub"]
 
 
 def test_remove(store: Store) -> None:
-    store.publish(SPEC, fill(store), merge=False)
+    store.publish(SPEC, fill(store), merge=False, marks={})
     assert store.remove("x")
     assert not store.remove("x")
     assert not (store.root / "x").exists()

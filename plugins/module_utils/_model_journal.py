@@ -1,0 +1,143 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal of a file that is being fetched: what an interrupted run leaves behind for the next one.
+
+One line each, appended as things happen, so that it is right after a kill at any moment::
+
+    {"size": 2147483648, "sha256": "…", "etag": "…", "block": 16777216}
+    r 0 1048576        these bytes were written
+    m 0 90a3c1f2…      the digest of everything up to the end of block 0 begins so
+    x 0 16777216       these bytes were found damaged
+
+A mark costs nothing, for the running digest is there anyway, and tells the damaged block from the sound ones when the
+file is read again. The proof is never a mark but the sha256 of the whole file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.llmops.serving.plugins.module_utils._model_extents import Extents
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# Hexadecimal digits of a mark: enough to find damage, which is not to prove that there is none.
+MARK_DIGITS = 16
+_BLOCK_MIN, _BLOCK_MAX, _BLOCKS = 256 << 10, 16 << 20, 128
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a partial is a part of.
+
+    Attributes:
+        size: Bytes of the whole file.
+        sha256: Its digest, empty when not known.
+        etag: The source's strong ETag, empty when there is none.
+        block: Bytes between marks.
+    """
+
+    size: int
+    sha256: str
+    etag: str
+    block: int
+
+
+def block_for(size: int | None) -> int:
+    """Bytes of a block: a power of two, so that a file has some hundred of them and none is above 16 MiB."""
+    block = _BLOCK_MIN
+    while block < _BLOCK_MAX and (size is None or block * _BLOCKS < size):
+        block *= 2
+    return block
+
+
+def mark_of(hexdigest: str) -> str:
+    """The part of a digest that is kept as a mark."""
+    return hexdigest[:MARK_DIGITS]
+
+
+class Journal:
+    """A journal on disk. Lines are short and appended whole, so several threads may write."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there; ``identity`` is None when that is nothing of use."""
+        self.path = path
+        self.identity: Identity | None = None
+        self.have = Extents()
+        self.marks: dict[int, str] = {}
+        self._descriptor = -1
+        self._load()
+
+    def begin(self, identity: Identity) -> None:
+        """Start over for another content: nothing is there."""
+        self.close()
+        self.identity, self.have, self.marks = identity, Extents(), {}
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor = os.open(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        self._write(json.dumps(asdict(identity)))
+
+    def resume(self) -> None:
+        """Go on with what was read."""
+        self.close()
+        self._descriptor = os.open(str(self.path), os.O_WRONLY | os.O_APPEND)
+        # A kill may have left a line without its end.
+        self._write("")
+
+    def adopt(self, identity: Identity, end: int, marks: Mapping[int, str]) -> None:
+        """Begin with a file that is there up to ``end`` and was good once."""
+        self.begin(identity)
+        self.marks = dict(marks)
+        for block, mark in marks.items():
+            self._write(f"m {block} {mark}")
+        self.received(0, end)
+        self.have.add(0, end)
+
+    def received(self, start: int, end: int) -> None:
+        """Note bytes that were written to the file."""
+        self._write(f"r {start} {end}")
+
+    def mark(self, block: int, mark: str) -> None:
+        """Note the digest up to a block's end."""
+        self._write(f"m {block} {mark}")
+
+    def lost(self, start: int, end: int) -> None:
+        """Note bytes that turned out to be damaged."""
+        self._write(f"x {start} {end}")
+
+    def close(self) -> None:
+        """Close the file and leave it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _write(self, line: str) -> None:
+        if self._descriptor >= 0:
+            os.write(self._descriptor, (line + "\n").encode("ascii"))
+
+    def _load(self) -> None:
+        try:
+            lines = self.path.read_text(encoding="ascii", errors="replace").split("\n")
+            self.identity = Identity(**json.loads(lines[0]))
+        except (OSError, ValueError, TypeError):
+            return
+        # What follows the last line end was not written whole.
+        for line in lines[1:-1]:
+            self._take(line.split(" "))
+
+    def _take(self, words: list[str]) -> None:
+        try:
+            kind, first, second = words
+            if kind == "m" and len(second) == MARK_DIGITS:
+                self.marks[int(first)] = second
+            elif kind == "r":
+                self.have.add(int(first), int(second))
+            elif kind == "x":
+                self.have.remove(int(first), int(second))
+        except ValueError:
+            return

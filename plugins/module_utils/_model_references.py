@@ -1,0 +1,123 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who refers to which version of which model: servers, the generations they keep, units and running containers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
+from ansible_collections.llmops.serving.plugins.module_utils._generations import Store, server_names
+from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    Version = tuple[str, str]
+
+# The source of a mount, as the unit of a server names it.
+_SOURCE = re.compile(r"\bsrc=([^,\s\"']+)")
+
+
+def references(store_root: str | Path) -> dict[Version, list[str]]:
+    """Find who refers to the versions of a store.
+
+    Reads some small files and asks Docker once; a Docker that does not answer runs nothing here.
+
+    Args:
+        store_root: The folder of the model store.
+
+    Returns:
+        By name and key of the version who refers to it, such as ``server chat``, ``server chat (kept generation 2)``
+        or ``container debug``; versions that nobody refers to are left out.
+    """
+    root = os.path.realpath(str(store_root))
+    found: dict[Version, list[str]] = {}
+    for server in server_names():
+        for version, who in _of_server(server, root):
+            found.setdefault(version, []).append(who)
+    for who, sources in [*_units(), *_containers()]:
+        for version in _versions(sources, root):
+            names = found.setdefault(version, [])
+            # What a server mounts is told once, by the server.
+            if who not in (name.partition(" (")[0] for name in names):
+                names.append(who)
+    return found
+
+
+def _of_server(server: str, root: str) -> Iterator[tuple[Version, str]]:
+    store = Store(server)
+    current = store.current()
+    kept: dict[Version, list[int]] = {}
+    for number in store.numbers():
+        generation = store.read(number)
+        # A directory without its record is one that an interrupted change left: nothing starts from it.
+        for version in _versions(_paths(generation.asked) if generation else (), root):
+            kept.setdefault(version, []).append(number)
+    for version, numbers in kept.items():
+        if current and current.number in numbers:
+            yield version, f"server {server}"
+        else:
+            yield version, "server {} (kept generation {})".format(server, ", ".join(map(str, numbers)))
+
+
+def _paths(asked: dict[str, Any]) -> list[str]:
+    models = asked.get("models")
+    return [str(model.get("path", "")) for model in models or [] if isinstance(model, dict)]
+
+
+def _units() -> Iterator[tuple[str, list[str]]]:
+    """Give each server's unit and what it mounts; its generations may be lost."""
+    pattern = Unit("*").path
+    for path in sorted(pattern.parent.glob(pattern.name)):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        yield "server " + path.stem[len("llmops-") :], _SOURCE.findall(text)
+
+
+def _containers() -> Iterator[tuple[str, list[str]]]:
+    """Give each running container and what it mounts."""
+    try:
+        ids = run(["docker", "ps", "--quiet", "--no-trunc"]).out.split()
+        # One may end in between; the others are told all the same.
+        told = run(["docker", "inspect", "--type", "container", *ids], check=False).out if ids else "[]"
+        for container in json.loads(told or "[]"):
+            mounts = [str(mount.get("Source") or "") for mount in container.get("Mounts") or []]
+            name = str(container.get("Name") or container["Id"][:12]).lstrip("/")
+            server = ((container.get("Config") or {}).get("Labels") or {}).get("llmops.server")
+            yield (f"server {server}" if server else f"container {name}"), mounts
+    except (CommandError, ValueError, KeyError, TypeError, AttributeError):
+        return
+
+
+def _versions(paths: Iterable[str], root: str) -> list[Version]:
+    """Find the versions that paths lie in, or that lie below them."""
+    found: list[Version] = []
+    for path in paths:
+        place = os.path.realpath(path) if path else ""
+        if place.startswith(root + os.sep):
+            parts = place[len(root) + 1 :].split(os.sep)
+            found += [(parts[0], parts[1])] if len(parts) > 1 else _below(root, parts[0])
+        elif place and (root + os.sep).startswith(place.rstrip(os.sep) + os.sep) and place != os.sep:
+            for name in _folders(root):
+                found += _below(root, name)
+    return list(dict.fromkeys(found))
+
+
+def _below(root: str, name: str) -> list[Version]:
+    return [(name, key) for key in _folders(os.path.join(root, name))]  # noqa: PTH118
+
+
+def _folders(path: str) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        return []
