@@ -145,7 +145,7 @@ class Fetcher:
         if jobs and not problems:
             try:
                 # What an interrupted run left has its place already.
-                needed = sum(job.size - job.place.kept(job.sizes) for job in jobs)
+                needed = sum(job.size - job.kept for job in jobs)
                 self.store.check_space(needed, sum(len(job.sizes) for job in jobs))
             except ModelError as error:
                 problems.append(str(error))
@@ -175,7 +175,7 @@ class Fetcher:
     def _run(self, job: Job) -> Outcome:
         begun = time.monotonic()
         spec, place = job.spec, job.place
-        self.meter.plan(spec.name, job.size, place.kept(job.sizes))
+        self.meter.plan(spec.name, job.size, job.kept)
         fetched = job.fetch()
         try:
             for entry in fetched.files:

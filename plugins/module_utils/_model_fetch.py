@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_download import Arrived, Download
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import NO_AUTH, Auth, HttpClient, HttpError
-from ansible_collections.llmops.serving.plugins.module_utils._model_journal import Identity, Journal
+from ansible_collections.llmops.serving.plugins.module_utils._model_journal import (
+    Identity,
+    Journal,
+    journal_path,
+    kept_bytes,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._model_select import Selection, TreeFile, select
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
 from ansible_collections.llmops.serving.plugins.module_utils._model_store import (
@@ -57,16 +62,7 @@ class Place:
 
     def journal(self, path: str) -> Path:
         """The journal of one of its files."""
-        return self.work / "journal" / (path + ".journal")
-
-    def kept(self, wanted: Mapping[str, int]) -> int:
-        """Bytes that an interrupted run left of files, path to size."""
-        found = 0
-        for path, size in wanted.items():
-            journal = Journal(self.journal(path))
-            if journal.identity is not None and journal.identity.size == size:
-                found += min(journal.have.total, size)
-        return found
+        return journal_path(self.work, path)
 
 
 @dataclass(frozen=True)
@@ -104,6 +100,11 @@ class Job(abc.ABC):
     def size(self) -> int:
         """Bytes of the files to fetch, as far as known."""
         return sum(self.sizes.values())
+
+    @property
+    def kept(self) -> int:
+        """Bytes of them that an interrupted run left."""
+        return kept_bytes(self.place.work, self.sizes)
 
     @abc.abstractmethod
     def fetch(self) -> Fetched:

@@ -62,6 +62,26 @@ def mark_of(hexdigest: str) -> str:
     return hexdigest[:MARK_DIGITS]
 
 
+def journal_path(work: Path, path: str) -> Path:
+    """Where the journal of a file is.
+
+    Args:
+        work: The folder of a model's unfinished work.
+        path: The file's path inside the model.
+    """
+    return work / "journal" / (path + ".journal")
+
+
+def kept_bytes(work: Path, sizes: Mapping[str, int]) -> int:
+    """Bytes that an interrupted run left of files, path to size."""
+    found = 0
+    for path, size in sizes.items():
+        journal = Journal(journal_path(work, path))
+        if journal.identity is not None and journal.identity.size == size:
+            found += min(journal.have.total, size)
+    return found
+
+
 class Journal:
     """A journal on disk. Lines are short and appended whole, so several threads may write."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.llmops.serving.plugins.module_utils._model_check import WEIGHT_SUFFIXES
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient, Retry
 from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub
+from ansible_collections.llmops.serving.plugins.module_utils._model_journal import kept_bytes
 from ansible_collections.llmops.serving.plugins.module_utils._model_select import select
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import (
     ModelError,
@@ -18,7 +19,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_spec import 
     parse_hub_url,
     parse_models,
 )
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import State, Store
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import State, Store, stored_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +89,7 @@ def plan_models(  # noqa: PLR0913 - keywords, the module's own parameters
             if hub is None:
                 client = client or HttpClient(ca_path, timeout, _PLAN_RETRY)
                 hub = Hub(parse_hub_url(hub_url, token), token, client)
-            size, files = _ask(hub, spec, state)
+            size, files = _ask(hub, spec, state, store)
             plans[spec.name] = ModelPlan(False, size, None, state.damaged, spec, files)
         except ModelError as error:
             plans[spec.name] = ModelPlan(False, None, str(error), state.damaged, spec)
@@ -135,12 +136,14 @@ def check_plan_space(store: Store, plans: Sequence[ModelPlan]) -> None:
         store.check_space(needed, len(plans))
 
 
-def _ask(hub: Hub, spec: ModelSpec, state: State) -> tuple[int | None, tuple[str, ...] | None]:
+def _ask(hub: Hub, spec: ModelSpec, state: State, store: Store) -> tuple[int | None, tuple[str, ...] | None]:
     """Ask the hub for the bytes to fetch and for all files; None for what it does not tell."""
     good = state.good()
     if spec.kind != "repo":
-        sizes = [hub.head(spec, path).size for path in spec.files if path.rsplit("/", 1)[-1] not in good]
-        return None if None in sizes else sum(size or 0 for size in sizes), spec.files
+        names = {path: stored_name(spec, path) for path in spec.files}
+        asked = {name: hub.head(spec, path).size for path, name in names.items() if name not in good}
+        sizes = {name: size for name, size in asked.items() if size is not None}
+        return None if len(sizes) < len(asked) else _to_come(store, spec, sizes), spec.files
     listing = hub.listing(spec)
     if listing is not None:
         selected = select(spec, listing.files).wanted
@@ -150,6 +153,12 @@ def _ask(hub: Hub, spec: ModelSpec, state: State) -> tuple[int | None, tuple[str
         if weights:
             hub.head(spec, max(weights, key=lambda entry: entry.size).path)
         files = tuple(entry.path for entry in selected)
-        return sum(entry.size for entry in wanted) if listing.sized else None, files
+        sizes = {entry.path: entry.size for entry in wanted}
+        return _to_come(store, spec, sizes) if listing.sized else None, files
     hub.check_revision(spec, hub.remote(spec))
     return None, None
+
+
+def _to_come(store: Store, spec: ModelSpec, sizes: Mapping[str, int]) -> int:
+    """Bytes to fetch: what an interrupted run left is there."""
+    return sum(sizes.values()) - kept_bytes(store.work(spec), sizes)

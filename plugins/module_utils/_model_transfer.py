@@ -48,6 +48,8 @@ _FILES = 4
 _SLOW = 100 << 20
 _LOOK_S = 0.05
 _SLOW_LOOKS = 2
+# Of one processor; what hashes and copies at this rate is not held up by its connections.
+_BUSY = 0.6
 _GROW = 4
 # Bytes that must arrive between two failures of a connection to earn it all its attempts back.
 _FORGIVEN_AFTER = 1 << 20
@@ -192,7 +194,7 @@ class Transfer:
 
     def _watch(self) -> None:
         """Open more connections as long as they are slow, until all is done."""
-        seen, since, slow = 0, time.monotonic(), 0
+        seen, since, slow, worked = 0, time.monotonic(), 0, time.process_time()
         while True:
             with self._changed:
                 if self._stopping or not (self._parts or self._queue):
@@ -201,10 +203,11 @@ class Transfer:
             now = time.monotonic()
             if now - since < _LOOK_S or self._workers >= self._connections:
                 continue
-            # Before the first byte nothing tells the network's speed.
+            # Before the first byte nothing tells the network's speed, and a busy processor is no slow network.
             rate = (self._bytes - seen) / (now - since) / self._workers if seen else _SLOW
-            slow = slow + 1 if rate < _SLOW and not self._pausing else 0
-            seen, since = self._bytes, now
+            busy = (time.process_time() - worked) / (now - since) > _BUSY
+            slow = slow + 1 if rate < _SLOW and not busy and not self._pausing else 0
+            seen, since, worked = self._bytes, now, time.process_time()
             if slow >= _SLOW_LOOKS:
                 slow = 0
                 self._grow(min(self._workers * (_GROW - 1), self._connections - self._workers))
