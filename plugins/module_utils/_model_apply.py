@@ -93,14 +93,17 @@ class Fetcher:
             FetchError: One or more cannot be had.
         """
         states = {spec.name: self.store.state(spec, verify) for spec in specs}
-        if all(state.complete and not state.touched for state in states.values()):
+        left = any(self.store.work(spec).exists() for spec in specs)
+        if not left and all(state.complete and not state.touched for state in states.values()):
             return {name: _kept(state) for name, state in states.items()}
         self.store.create()
         with self.store.lock():
             self.store.recover(specs)
-            # Another run may have finished some of them while this one waited; what was hashed is not hashed again.
+            # Another run may have finished, or removed, some of them while this one waited; what was hashed is not
+            # hashed again.
             for spec in specs:
-                if not states[spec.name].complete:
+                gone = not self.store.manifest_path(spec.name, spec.key).exists()
+                if gone or not states[spec.name].complete:
                     states[spec.name] = self.store.state(spec, verify)
             try:
                 return self._ensure(specs, states)
@@ -119,6 +122,8 @@ class Fetcher:
         for spec in specs:
             state = states[spec.name]
             if state.complete:
+                # Of a run that was killed while it cleared up.
+                shutil.rmtree(str(self.store.work(spec)), ignore_errors=True)
                 outcomes[spec.name] = _kept(state)
                 if state.touched and state.manifest:
                     self.store.refresh(spec, state.manifest)

@@ -38,6 +38,8 @@ class Stream:
         self._pool = pool
         self._key = key
         self._connection: http.client.HTTPConnection | None = connection
+        # The connection itself forgets it where the server closes after this answer.
+        self._socket: socket.socket | None = connection.sock
         self._response = connection.getresponse()
         self.status = self._response.status
         self.headers = {name.lower(): value for name, value in self._response.headers.items()}
@@ -52,7 +54,7 @@ class Stream:
 
     def close(self) -> None:
         """Give the connection back for the next request when the body is read (nearly) to its end, else hang up."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._socket = self._connection, None, None
         if connection is None:
             return
         left = self._response.length
@@ -67,10 +69,11 @@ class Stream:
 
     def abort(self) -> None:
         """Hang up at once, also on a thread that is reading."""
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
+        open_one = self._socket
+        if open_one is not None:
             with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                # Not TLS's own shutdown: after that a reader would get what is still to be deciphered.
+                socket.socket.shutdown(open_one, socket.SHUT_RDWR)
 
 
 class Connections:
@@ -108,7 +111,7 @@ class Connections:
             try:
                 connection.request("GET" if body is None else "POST", target, body, {**headers, **more})
                 return Stream(self, key, connection)
-            except (ConnectionError, http.client.RemoteDisconnected, http.client.CannotSendRequest):
+            except (ConnectionError, ssl.SSLError, http.client.CannotSendRequest):
                 connection.close()
                 # The server may have closed it while it was idle, which says nothing about a new one.
                 if kept is None:
@@ -145,15 +148,17 @@ class Connections:
         secure = parts.scheme == "https"
         if via is None:
             return self._connection(parts.hostname or "", parts.port, secure)
-        connection = self._connection(via.hostname or "", via.port or 80, secure)
+        connection = self._connection(via.hostname or "", via.port or http.client.HTTP_PORT, secure)
         if secure:
             connection.set_tunnel(parts.hostname or "", parts.port or 443, _login(via))
         return connection
 
     def _connection(self, host: str, port: int | None, secure: bool) -> http.client.HTTPConnection:
+        # Without a port the library would look for one in the host, and find the end of an IPv6 address.
         if secure:
+            port = port or http.client.HTTPS_PORT
             return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls())
-        return http.client.HTTPConnection(host, port, timeout=self._timeout)
+        return http.client.HTTPConnection(host, port or http.client.HTTP_PORT, timeout=self._timeout)
 
     def _tls(self) -> ssl.SSLContext:
         """Made when first needed: a run that asks nobody need not read all certificates."""
@@ -169,7 +174,8 @@ class Connections:
 def _proxy(url: str) -> SplitResult | None:
     """The proxy of the environment for an address."""
     parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
+    # no_proxy may name a host, or a host with its port.
+    if any(map(urllib.request.proxy_bypass, (parts.hostname or "", parts.netloc.rpartition("@")[2]))):
         return None
     found = urllib.request.getproxies().get(parts.scheme)
     return None if not found else urlsplit(found if "://" in found else "http://" + found)

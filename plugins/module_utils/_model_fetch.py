@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import abc
+import errno
 import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -129,9 +130,6 @@ class Job(abc.ABC):
                 counted = replace(want, on_bytes=place.on_bytes)
                 jobs.append((counted, place.tree / want.label, place.journal(want.label)))
             arrived = Transfer(client, jobs, place.connections).run()
-        except HttpError:
-            # It is an OSError of no disk.
-            raise
         except OSError as error:
             raise ModelError(
                 "serving_model_dir",
@@ -152,7 +150,14 @@ class Job(abc.ABC):
             return
         target = place.tree / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(str(there), str(target))
+        try:
+            shutil.copyfile(str(there), str(target))
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            # The disk itself cannot read it: all of it comes again.
+            target.unlink()
+            return
         journal = Journal(place.journal(path))
         identity = Identity(want.size, want.sha256, "", marks.block)
         journal.adopt(identity, min(want.size, target.stat().st_size), dict(enumerate(marks.marks)))
@@ -319,8 +324,11 @@ class PeerJob(Job):
 
     def fetch(self) -> Fetched:
         for peer, manifest in self.offers:
+            if peer.gone:
+                continue
             try:
                 return self.transfer(peer.client, [peer.download(manifest, entry) for entry in self.wanted])
-            except HttpError as error:
-                peer.problem = f"{peer.name}: {error}"
+            except (HttpError, ModelError) as error:
+                # What it has may be damaged, which is no reason to do without: the hub knows better.
+                peer.lost(error)
         return self.otherwise().fetch()

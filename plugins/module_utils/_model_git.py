@@ -113,6 +113,8 @@ class Git:
             # A dead connection ends the fetch: below 1000 bytes/s for 60 s.
             "http.lowSpeedLimit": "1000",
             "http.lowSpeedTime": "60",
+            # One pack, which git writes to the disk before it goes on: a power cut leaves no half of a tree behind.
+            "fetch.unpackLimit": "1",
             "gc.auto": "0",
             "maintenance.auto": "false",
         }

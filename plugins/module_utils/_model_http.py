@@ -11,13 +11,14 @@ import random
 import re
 import socket
 import ssl
+import string
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_connections import Connections, Stream
-from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
+from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +27,9 @@ USER_AGENT = "llmops.serving"
 CHUNK = 1 << 20
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_HOPS = 6
+_OPEN_HEADERS = ("range", "if-range", "accept", "content-type", "git-protocol")
+# TLS connections that broke, as any may.
+_BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 
 
@@ -178,7 +182,7 @@ class HttpClient:
             sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
             sent.update(auth.headers_for(url))
             home = origin(url) == origin(start)
-            sent.update({k: v for k, v in (headers or {}).items() if home or k.lower() != "authorization"})
+            sent.update((headers or {}) if home else for_others(headers or {}))
             status, answer_headers, stream = self._once(url, sent, body, not home)
             first = answer_headers if first is None else first
             if status not in _REDIRECTS:
@@ -249,13 +253,22 @@ class HttpClient:
 
     @staticmethod
     def _next(url: str, headers: Mapping[str, str]) -> str:
-        target = urljoin(url, headers.get("location", ""))
-        parts = urlsplit(target)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not headers.get("location"):
+        try:
+            # Some write their addresses as they are; http.client has read them as Latin-1.
+            target = quote(urljoin(url, headers.get("location", "")), safe=string.punctuation, encoding="latin-1")
+        except ValueError:
+            target = ""
+        parts = split_url(target)
+        if parts is None or not headers.get("location"):
             raise HttpError("redirect", host_of(url), "it redirects to no http(s) address")
         if urlsplit(url).scheme == "https" and parts.scheme == "http":
             raise HttpError("redirect", host_of(url), f"it redirects from https to plain http ({host_of(target)})")
         return target
+
+
+def for_others(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that another origin may see as well: those that say what is wanted, none that may be a secret."""
+    return {name: value for name, value in headers.items() if name.lower() in _OPEN_HEADERS}
 
 
 def content_range(answer: Answer) -> tuple[int, int | None]:
@@ -297,7 +310,7 @@ def retry_delay(retry: Retry, error: HttpError, attempt: int) -> float:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait: ``Retry-After`` (seconds or a date) or ``RateLimit``'s ``t=``."""
+    """Seconds that a server asks to wait: ``Retry-After`` (seconds or a date), or an exhausted ``RateLimit``."""
     value = headers.get("retry-after", "").strip()
     if re.match(r"\d+(\.\d+)?\Z", value):
         return float(value)
@@ -307,7 +320,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         except (TypeError, ValueError):
             return None
         return max(0.0, when.timestamp() - time.time())
-    limit = re.search(r";\s*t=(\d+)", headers.get("ratelimit", ""))
+    # Hubs send it with all answers: it asks to wait only where nothing remains.
+    limit = re.search(r";\s*r=0\s*;\s*t=(\d+)", headers.get("ratelimit", ""))
     return float(limit.group(1)) if limit else None
 
 
@@ -324,7 +338,7 @@ def raise_network(url: str, error: Exception) -> NoReturn:
         raise HttpError("tls", host_of(url), error.verify_message or str(error)) from None
     if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
         raise HttpError("name", host_of(url), f"its name does not resolve ({error.strerror})") from None
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, _BROKEN_TLS):
         raise HttpError("tls", host_of(url), str(error)) from None
     if isinstance(error, socket.timeout):
         raise HttpError("network", host_of(url), "no answer in time") from None

@@ -24,7 +24,12 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_http import 
     wrong_size,
 )
 from ansible_collections.llmops.serving.plugins.module_utils._model_select import TreeFile
-from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec, quote_path
+from ansible_collections.llmops.serving.plugins.module_utils._model_spec import (
+    ModelError,
+    ModelSpec,
+    quote_path,
+    split_url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -280,12 +285,24 @@ class Hub:
             action = (found.get("actions") or {}).get("download") or {}
             if isinstance(action.get("href"), str):
                 headers = {str(name): str(value) for name, value in (action.get("header") or {}).items()}
-                return Link(urljoin(self.url + "/", action["href"]), headers)
+                return Link(self._absolute(spec, entry, action["href"]), headers)
             code = (found.get("error") or {}).get("code")
             if code in (_UNAUTHORISED, _FORBIDDEN):
                 raise self._gated(spec, int(code))
             break
         raise self._no_object(spec, entry)
+
+    def _absolute(self, spec: ModelSpec, entry: TreeFile, href: str) -> str:
+        try:
+            found = urljoin(self.url + "/", href)
+        except ValueError:
+            found = ""
+        if split_url(found) is None:
+            raise ModelError(
+                "serving_hub_url",
+                f"{self.url} names no http(s) address for {entry.path} of {spec.repo}; look at the hub's LFS server",
+            )
+        return found
 
     @staticmethod
     def _no_object(spec: ModelSpec, entry: TreeFile) -> ModelError:

@@ -5,7 +5,7 @@
 
 One line each, appended as things happen, so that it is right after a kill at any moment::
 
-    {"size": 2147483648, "sha256": "…", "etag": "…", "block": 16777216}
+    {"size": 2147483648, "sha256": "…", "etag": "…", "block": 16777216, "boot": "…"}
     r 0 1048576        these bytes were written
     m 0 90a3c1f2…      the digest of everything up to the end of block 0 begins so
     x 0 16777216       these bytes were found damaged
@@ -19,13 +19,13 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_extents import Extents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 # Hexadecimal digits of a mark: enough to find damage, which is not to prove that there is none.
 MARK_DIGITS = 16
@@ -41,12 +41,14 @@ class Identity:
         sha256: Its digest, empty when not known.
         etag: The source's strong ETag, empty when there is none.
         block: Bytes between marks.
+        boot: The run of the machine in which it was begun: a power cut loses what was not on the disk yet.
     """
 
     size: int
     sha256: str
     etag: str
     block: int
+    boot: str = ""
 
 
 def block_for(size: int | None) -> int:
@@ -55,6 +57,14 @@ def block_for(size: int | None) -> int:
     while block < _BLOCK_MAX and (size is None or block * _BLOCKS < size):
         block *= 2
     return block
+
+
+def boot() -> str:
+    """The present run of the machine, empty where the kernel does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def mark_of(hexdigest: str) -> str:
@@ -102,12 +112,36 @@ class Journal:
         self._descriptor = os.open(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         self._write(json.dumps(asdict(identity)))
 
-    def resume(self) -> None:
-        """Go on with what was read."""
+    def serves(self, size: int | None, sha256: str) -> bool:
+        """Whether it is of a part of the wanted content, and tells pieces of another one apart."""
+        found = self.identity
+        return found is not None and (found.size, found.sha256) == (size, sha256) and bool(sha256 or found.etag)
+
+    def resume(self, there: int) -> None:
+        """Go on with what was read.
+
+        Args:
+            there: Bytes of the file as it is now.
+        """
         self.close()
         self._descriptor = os.open(str(self.path), os.O_WRONLY | os.O_APPEND)
         # A kill may have left a line without its end.
         self._write("")
+        found = self.identity
+        if found is not None and not found.sha256 and found.boot != boot():
+            # A power cut may have turned into zeros what was written, and without a sha256 only marks would tell.
+            there = min(there, self._marked(found.block))
+        past = max([end for _start, end in self.have], default=0)
+        if past > there:
+            self.have.remove(there, past)
+            self.lost(there, past)
+
+    def _marked(self, block: int) -> int:
+        """Bytes at the file's start that have marks."""
+        number = 0
+        while number in self.marks:
+            number += 1
+        return number * block
 
     def adopt(self, identity: Identity, end: int, marks: Mapping[int, str]) -> None:
         """Begin with a file that is there up to ``end`` and was good once."""
@@ -130,6 +164,13 @@ class Journal:
         """Note bytes that turned out to be damaged."""
         self._write(f"x {start} {end}")
 
+    def discard(self) -> None:
+        """Remove it: nothing is there any more."""
+        self.close()
+        self.identity = None
+        if self.path.exists():
+            self.path.unlink()
+
     def close(self) -> None:
         """Close the file and leave it."""
         if self._descriptor >= 0:
@@ -143,7 +184,9 @@ class Journal:
     def _load(self) -> None:
         try:
             lines = self.path.read_text(encoding="ascii", errors="replace").split("\n")
-            self.identity = Identity(**json.loads(lines[0]))
+            found = Identity(**json.loads(lines[0]))
+            # A block of none, or of something else than a number, is of no use.
+            self.identity = found if found.size >= 0 and found.block >= 1 else None
         except (OSError, ValueError, TypeError):
             return
         # What follows the last line end was not written whole.
@@ -155,8 +198,8 @@ class Journal:
             kind, first, second = words
             if kind == "m" and len(second) == MARK_DIGITS:
                 self.marks[int(first)] = second
-            elif kind == "r":
-                self.have.add(int(first), int(second))
+            elif kind == "r" and self.identity is not None:
+                self.have.add(max(0, int(first)), min(int(second), self.identity.size))
             elif kind == "x":
                 self.have.remove(int(first), int(second))
         except ValueError:

@@ -20,19 +20,17 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_journal impo
     Identity,
     Journal,
     block_for,
+    boot,
 )
+from ansible_collections.llmops.serving.plugins.module_utils._model_pieces import PIECE_MAX, Pieces
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The longest read, and the shortest: what a kill loses of each connection is below one of them.
-PIECE_MAX, PIECE_MIN = 1 << 20, 64 << 10
 # Bytes that one request asks for.
 SEGMENT_MAX = 64 << 20
-# Pieces that wait in memory for the digest.
-_WAITING_MAX = 8
-# A source whose content changes again and again while it is read.
+# A source whose ETag changes again and again while it is read in ranges.
 _RESTARTS_MAX = 2
 
 
@@ -44,6 +42,7 @@ class Claim:
     """A range that one connection fetches.
 
     Attributes:
+        start: Where the range begins.
         position: Where the next byte goes.
         end: Where the range ends; None for a source that is read whole, up to its end.
         generation: The content that it belongs to.
@@ -51,7 +50,7 @@ class Claim:
 
     def __init__(self, position: int, end: int | None, generation: int) -> None:
         """Begin a range."""
-        self.position = position
+        self.start = self.position = position
         self.end = end
         self.generation = generation
 
@@ -86,11 +85,12 @@ class Part:
         self._generation = 0
         self._stale = 0
         self._restarts = 0
-        self._waiting: dict[int, tuple[bytearray, int]] = {}
-        self._next_waiting = 0
-        self._spare: list[bytearray] = []
+        # Whether an answer of this generation has begun: all others must be of its ETag.
+        self._begun = False
+        self._closing = False
+        self._pieces = Pieces()
         self._marks: dict[int, str] = {}
-        self._suspect = False
+        self._suspect = self._doubted = False
         # Failures of a source that has to be read whole: each begins again at its first byte.
         self.failures = 0
         self._block = block_for(want.size)
@@ -112,9 +112,10 @@ class Part:
     def claim(self) -> Claim | None:
         """Take the next range to fetch, None when there is none at the moment."""
         with self.changed:
-            if self.complete or self._stale or (self.ranged is not True and self._claims):
+            whole = self.size is None or self.ranged is False
+            if self.complete or self._stale or ((whole or self.ranged is None) and self._claims):
                 return None
-            if self.size is None or self.ranged is False:
+            if self.size is None or whole:
                 if self._have.total and self._have.total == self.size:
                     return None
                 if self._have.total:
@@ -146,7 +147,10 @@ class Part:
             if claim.generation != self._generation:
                 self._stale -= 1
             elif claim.end is not None:
-                self._taken.remove(claim.position, claim.end)
+                # What arrived of it as well: it is there now, and can be claimed again should it turn out damaged.
+                self._taken.remove(claim.start, claim.end)
+            if self._closing and not self._claims:
+                self._shut()
             self.changed.notify_all()
 
     def begin(self, claim: Claim, start: int, total: int | None, etag: str, ranged: bool) -> None:
@@ -161,13 +165,24 @@ class Part:
 
         Raises:
             ChangedError: What is there is of another content; everything is open again.
+            ModelError: The source sends a part where the whole was asked for.
         """
         with self.changed:
             self._same_generation(claim)
-            if self._have.total and etag != self.etag and not self.want.handed_out:
+            if ranged and claim.end is None:
+                if start:
+                    raise ModelError(
+                        self.want.variable,
+                        f"{self.want.label} comes from byte {start} on where its whole was asked for; look at the hub, "
+                        "or at a proxy on the way",
+                    )
+                ranged = False
+            # Where none is known, the bytes came from elsewhere (a peer, the damaged file): the sha256 is their proof.
+            known = self._begun or (self._have.total and self.etag)
+            if known and etag != self.etag and not self.want.handed_out:
                 self._restart(etag)
             whole = not ranged or start != claim.position or not (etag or self.want.sha256)
-            if whole and (ranged or self._have.total or claim.position):
+            if whole and (ranged or self._have.total or claim.position or self._claims > 1):
                 # The source sends everything or nothing (or nothing proves that its ranges belong together).
                 self._drop("")
                 self.ranged = False
@@ -177,18 +192,18 @@ class Part:
                 self._block = block_for(total)
             self.ranged = not whole
             if whole and claim.end is not None:
-                self._taken.remove(claim.position, claim.end)
+                self._taken.remove(claim.start, claim.end)
                 claim.end = None
-            self.etag = etag
+            self.etag, self._begun = etag, True
             if self._journal.identity is None and self.size is not None and not whole:
                 os.ftruncate(self._file, self.size)
-                self._journal.begin(Identity(self.size, self.want.sha256, self._own_etag(), self._block))
+                self._begin_journal(self.size)
             self.changed.notify_all()
 
     def buffer(self) -> bytearray:
         """An empty buffer to read into."""
         with self.changed:
-            return self._spare.pop() if self._spare else bytearray(PIECE_MAX)
+            return self._pieces.buffer()
 
     def received(self, claim: Claim, buffer: bytearray, count: int) -> bytearray:
         """Put a piece in its place.
@@ -217,10 +232,7 @@ class Part:
             claim.position += count
             if self.ranged:
                 self._journal.received(position, position + count)
-            if position == self._next_waiting and len(self._waiting) < _WAITING_MAX:
-                self._waiting[position] = (buffer, count)
-                self._next_waiting += count
-                buffer = self._spare.pop() if self._spare else bytearray(PIECE_MAX)
+            buffer = self._pieces.put(position, buffer, count)
             self.changed.notify_all()
         self.want.on_bytes(count)
         return buffer
@@ -239,7 +251,13 @@ class Part:
             self.changed.notify_all()
 
     def close(self) -> None:
-        """Close the file and its journal, which stay for the next run."""
+        """Close the file and its journal, which stay for the next run, as soon as no connection writes there."""
+        with self.changed:
+            self._closing = True
+            if not self._claims:
+                self._shut()
+
+    def _shut(self) -> None:
         self._journal.close()
         if self._file >= 0:
             os.close(self._file)
@@ -258,6 +276,8 @@ class Part:
             if not self.want.sha256 or found.sha256 == self.want.sha256:
                 break
             self._doubt(found.sha256)
+        # What a broken connection still wrote behind its end goes.
+        os.ftruncate(self._file, found.size)
         # On the disk before anybody is told: a power cut must not turn it into zeros behind its good name.
         os.fdatasync(self._file)
         with self.changed:
@@ -279,13 +299,15 @@ class Part:
                 count = os.preadv(self._file, [scratch[: ready - run.position]], run.position)
                 if count == 0:
                     # Shorter than its journal says: somebody cut it off.
-                    self._lose(run.position, block_end)
+                    self._lose(run, run.position, block_end)
                     continue
                 run.update(scratch[:count])
             if run.position < block_end or not self._end_block(run, block_end):
                 continue
-            if run.position == self.size:
-                return Arrived(run.position, run.hexdigest(), self._block, tuple(run.marks))
+            _write_out(self._file, block_end - self._block, self._block)
+            with self.changed:
+                if run.position == self.size and run.generation == self._generation:
+                    return Arrived(run.position, run.hexdigest(), self._block, tuple(run.marks))
 
     def _next_step(self, run: RunningDigest) -> tuple[RunningDigest, int, int, tuple[bytearray, int] | None] | None:
         """Wait for bytes: the digest to go on with, its block's end, the end of what is ready, a piece in memory."""
@@ -298,11 +320,7 @@ class Part:
                     block_end = min(block_end, self.size)
                 ready = min(self._have.end_from(run.position), block_end, run.position + PIECE_MAX)
                 if ready > run.position or run.position == self.size:
-                    waiting = self._waiting.pop(run.position, None)
-                    if waiting is None and self._next_waiting <= run.position:
-                        # Read from the file; pieces that come behind it may wait in memory again.
-                        self._next_waiting = ready
-                    return run, block_end, ready, waiting
+                    return run, block_end, ready, self._pieces.take(run.position, ready)
                 self.changed.wait()
         return None
 
@@ -311,13 +329,9 @@ class Part:
         here = min(count, block_end - run.position)
         run.update(memoryview(buffer)[:here])
         with self.changed:
-            if run.generation != self._generation:
-                return
-            if here < count:
-                # A piece across two blocks: its rest waits on.
-                self._waiting[block_end] = (buffer[here:count], count - here)
-            elif len(buffer) == PIECE_MAX:
-                self._spare.append(buffer)
+            if run.generation == self._generation:
+                # The rest of a piece across two blocks waits on.
+                self._pieces.give_back(block_end, buffer, count, here)
 
     def _end_block(self, run: RunningDigest, block_end: int) -> bool:
         """See whether a block is what it was; False when it comes again."""
@@ -328,26 +342,29 @@ class Part:
         if known not in (None, mark) and number not in run.again:
             run.again.add(number)
             run.back()
-            self._lose(run.block_start, block_end)
+            self._lose(run, run.block_start, block_end)
             return False
         if known != mark:
-            self._note(number, mark)
+            self._note(run, number, mark)
         run.next_block()
         return True
 
-    def _note(self, number: int, mark: str) -> None:
+    def _note(self, run: RunningDigest, number: int, mark: str) -> None:
         with self.changed:
+            if run.generation != self._generation:
+                return
             self._marks[number] = mark
             if self.ranged:
                 self._journal.mark(number, mark)
 
-    def _lose(self, start: int, end: int) -> None:
+    def _lose(self, run: RunningDigest, start: int, end: int) -> None:
         """Open a damaged block again."""
         with self.changed:
+            if run.generation != self._generation:
+                return
             before = self._have.total
             self._have.remove(start, end)
-            self._waiting.clear()
-            self._next_waiting = start
+            self._pieces.restart(start)
             self._journal.lost(start, end)
             lost = before - self._have.total
             self.changed.notify_all()
@@ -356,7 +373,8 @@ class Part:
     def _doubt(self, found: str) -> None:
         """The whole is not what was wanted: what an earlier run left may be to blame, once."""
         with self.changed:
-            if self._suspect:
+            if self._suspect and not self._doubted:
+                self._doubted = True
                 self._drop(self.etag)
                 return
         # Nothing tells which of its bytes are wrong, so the next run shall not begin with any of them.
@@ -368,7 +386,7 @@ class Part:
         )
 
     def suspect(self) -> None:
-        """Note that the file was pieced together after a failure: if it is wrong as a whole it is worth a second try."""
+        """Note that the file was pieced together after a failure: wrong as a whole, it is worth a second try."""
         with self.changed:
             self._suspect = True
 
@@ -380,18 +398,19 @@ class Part:
     def _take_up(self) -> None:
         """Go on with what an earlier run left, where it is a part of the same content."""
         found = self._journal.identity
-        same = found is not None and (found.size, found.sha256) == (self.want.size, self.want.sha256)
-        if found is None or not same or found.block < 1 or not (found.sha256 or found.etag):
-            self._journal.identity = None
+        if found is None or not self._journal.serves(self.want.size, self.want.sha256):
+            self._journal.discard()
             os.ftruncate(self._file, 0)
             return
         self.etag, self._block = found.etag, found.block
         self._marks = dict(self._journal.marks)
-        self._have = Extents((start, min(end, found.size)) for start, end in self._journal.have if start < found.size)
+        self._journal.resume(os.fstat(self._file).st_size)
+        self._have = Extents(self._journal.have)
         self._suspect = self._have.total > 0
-        if os.fstat(self._file).st_size != found.size:
-            os.ftruncate(self._file, found.size)
-        self._journal.resume()
+        os.ftruncate(self._file, found.size)
+
+    def _begin_journal(self, size: int) -> None:
+        self._journal.begin(Identity(size, self.want.sha256, self._own_etag(), self._block, boot()))
 
     def _own_etag(self) -> str:
         return "" if self.want.handed_out else self.etag
@@ -403,10 +422,8 @@ class Part:
     def _restart(self, etag: str) -> None:
         self._restarts += 1
         if self._restarts > _RESTARTS_MAX:
-            raise ModelError(
-                self.want.variable,
-                f"{self.want.label} changes at its source while it is read; wait until it is uploaded, then run again",
-            )
+            # Perhaps several servers that name the same content differently: one answer is of one of them.
+            self.ranged = False
         self._drop(etag)
         raise ChangedError
 
@@ -415,19 +432,20 @@ class Part:
         self._generation += 1
         self._stale = self._claims
         self._have, self._taken, self._marks = Extents(), Extents(), {}
-        self._waiting.clear()
-        self._next_waiting = 0
-        self._suspect = False
+        self._pieces.restart(0)
+        self._suspect = self._begun = False
         self.etag = etag
         self.size = self.want.size
+        # The journal first: it must never speak of bytes that are no longer there.
+        self._journal.discard()
         os.ftruncate(self._file, 0)
-        self._journal.identity = None
-        if self.size is not None and self.ranged:
-            os.ftruncate(self._file, self.size)
-            self._journal.begin(Identity(self.size, self.want.sha256, self._own_etag(), self._block))
-        else:
-            self._journal.close()
-            if self._journal.path.exists():
-                self._journal.path.unlink()
         self.changed.notify_all()
         self.want.on_bytes(-lost)
+
+
+def _write_out(file: int, start: int, length: int) -> None:
+    """Begin to write a hashed block to the disk, so that the wait for the whole file is short in the end.
+
+    The kernel starts to write dirty pages that it is told not to keep, posix_fadvise(2); they stay in memory anyhow.
+    """
+    os.posix_fadvise(file, max(0, start), length, os.POSIX_FADV_DONTNEED)

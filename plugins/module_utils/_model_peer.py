@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hosts of the same play that have models already: what they offer, and how to get it from them.
 
-A peer is no authority. What its files must be is in the manifest, which came by way of the controller; the peer only
-sends bytes, and each file's sha256 is checked as if it came from the hub. It is trusted by its certificate alone, which
-was made for this run, and it alone sees its token.
+What a peer's files must be is in the manifest of its store, which came by way of the controller, and in the inventory
+where that gives a sha256. Each file is checked against it as if it came from the hub, so bytes that have changed since,
+on the peer's disk or on the way, are found. A peer is known by its certificate alone, which was made for this run, and
+it alone sees its token.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ PEER_OPTIONS: dict[str, dict[str, Any]] = {
 }
 # A peer is near or it is none: a firewall that swallows packets must not cost more than this.
 _REACH_S = 4.0
-_SILENCE_S = 20.0
+_SILENCE_S = 15.0
 # Less patience than with a hub, for there is the hub.
-PEER_RETRY = Retry(attempts=3, base=0.2, cap=5.0)
+PEER_RETRY = Retry(attempts=2, base=0.2, cap=5.0)
 _ONCE = Retry(attempts=1)
 # A peer that hears nothing for some minutes ends, so that none is left when everybody has gone.
 _GREET_EVERY_S = 20.0
@@ -74,8 +75,10 @@ class Peer:
         self._circle: Sequence[Peer] = (self,)
         self._reached: threading.Thread | None = None
         self._url = ""
-        #: Why it cannot be reached, empty when it can or was not asked yet.
+        #: Why it gave nothing, empty as long as it gives what it is asked for.
         self.problem = ""
+        #: Whether it was there and is no more, so that asking again costs only time.
+        self.gone = False
 
     def manifest(self, spec: ModelSpec) -> Manifest | None:
         """Tell what this peer offers for a wanted model; None when that is nothing, or when it does not answer."""
@@ -114,6 +117,15 @@ class Peer:
         if self._reached is not None:
             self._reached.join()
         return bool(self._url)
+
+    def lost(self, error: Exception) -> None:
+        """Note that a file could not be had from it.
+
+        Args:
+            error: What `Transfer` raised: the connection's end, or that a file is not what it should be.
+        """
+        self.problem = f"{self.name}: {error}"
+        self.gone = self.gone or isinstance(error, HttpError)
 
     def begin(self) -> None:
         """Begin to look for it, once."""
@@ -201,16 +213,16 @@ def parse_peers(peers: Sequence[Mapping[str, Any]]) -> tuple[Peer, ...]:
 
 
 def peer_warnings(peers: Sequence[Peer]) -> list[str]:
-    """Tell which peers could not be reached, in one line; none when all could."""
+    """Tell which peers were no help, in one line; none when all were, or none was needed."""
     problems = [peer.problem for peer in peers if peer.problem]
     if not problems:
         return []
-    asked = f"{len(problems)} of {len(peers)} hosts that have models do not answer ({'; '.join(problems)})"
+    asked = f"{len(problems)} of {len(peers)} hosts that have models did not give them ({'; '.join(problems)})"
     remedy = (
-        "let hosts reach each other at models_share_port, name the address of the host by which they can in "
+        "where hosts cannot reach each other, let them at models_share_port, name the address by which they can in "
         "models_share_address, or set models_share: false"
     )
-    return [f"{VARIABLE}: {asked}, so the hub is asked instead; {remedy}"]
+    return [f"{VARIABLE}: {asked}, so they came from the hub; {remedy}"]
 
 
 def _place(url: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
@@ -16,7 +17,6 @@ from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     Version = tuple[str, str]
 
@@ -36,7 +36,7 @@ def references(store_root: str | Path) -> dict[Version, list[str]]:
         By name and key of the version who refers to it, such as ``server chat``, ``server chat (kept generation 2)``
         or ``container debug``; versions that nobody refers to are left out.
     """
-    root = os.path.realpath(str(store_root))
+    root = Path(os.path.realpath(str(store_root)))
     found: dict[Version, list[str]] = {}
     for server in server_names():
         for version, who in _of_server(server, root):
@@ -50,7 +50,7 @@ def references(store_root: str | Path) -> dict[Version, list[str]]:
     return found
 
 
-def _of_server(server: str, root: str) -> Iterator[tuple[Version, str]]:
+def _of_server(server: str, root: Path) -> Iterator[tuple[Version, str]]:
     store = Store(server)
     current = store.current()
     kept: dict[Version, list[int]] = {}
@@ -97,27 +97,26 @@ def _containers() -> Iterator[tuple[str, list[str]]]:
         return
 
 
-def _versions(paths: Iterable[str], root: str) -> list[Version]:
+def _versions(paths: Iterable[str], root: Path) -> list[Version]:
     """Find the versions that paths lie in, or that lie below them."""
     found: list[Version] = []
-    for path in paths:
-        place = os.path.realpath(path) if path else ""
-        if place.startswith(root + os.sep):
-            parts = place[len(root) + 1 :].split(os.sep)
-            found += [(parts[0], parts[1])] if len(parts) > 1 else _below(root, parts[0])
-        elif place and (root + os.sep).startswith(place.rstrip(os.sep) + os.sep) and place != os.sep:
+    for place in (Path(os.path.realpath(path)) for path in paths if path):
+        if root in place.parents:
+            name, *rest = place.relative_to(root).parts
+            found += [(name, rest[0])] if rest else _below(root, name)
+        # Who mounts the host's whole file system watches it, and serves no model.
+        elif place == root or (place in root.parents and place != Path("/")):
             for name in _folders(root):
                 found += _below(root, name)
     return list(dict.fromkeys(found))
 
 
-def _below(root: str, name: str) -> list[Version]:
-    return [(name, key) for key in _folders(os.path.join(root, name))]  # noqa: PTH118
+def _below(root: Path, name: str) -> list[Version]:
+    return [(name, key) for key in _folders(root / name)]
 
 
-def _folders(path: str) -> list[str]:
+def _folders(path: Path) -> list[str]:
     try:
-        with os.scandir(path) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError:
         return []

@@ -48,6 +48,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "connections": {"type": "int", "default": CONNECTIONS},
     "peers": {"type": "list", "elements": "dict", "options": PEER_OPTIONS, "default": []},
     "progress": {"type": "path"},
+    "job": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -100,6 +101,8 @@ def _present(store: Store, models: Mapping[str, Any], params: Mapping[str, Any],
     specs, problems = parse_models(models)
     if problems:
         return _failure(list(problems.values()), {})
+    if params["connections"] < 1:
+        raise ModelError("connections", f"{params['connections']} fetch nothing; set it to 1 or more")
     token = params["token"] or ""
     hub_url = parse_hub_url(params["hub_url"], token)
     client = HttpClient(params["ca_path"], params["timeout"])

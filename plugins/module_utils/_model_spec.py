@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 KEYS = ("repo", "revision", "file", "include", "exclude", "url", "sha256", "allow_pickle", "task")
 TASKS = ("chat", "embedding", "rerank", "classify")
@@ -94,6 +94,17 @@ def variable(name: str, option: str = "") -> str:
     return f"serving_models['{name}']" + (f".{option}" if option else "")
 
 
+def split_url(url: str) -> SplitResult | None:
+    """The parts of an http(s) address, None when it is none."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        # A port, or an IPv6 address, that is none.
+        return None
+    return parts if usable else None
+
+
 def public_url(url: str) -> str:
     """The URL without its query: signed URLs carry their secret there."""
     return urlsplit(url)._replace(query="", fragment="").geturl()
@@ -110,8 +121,8 @@ def parse_hub_url(hub_url: str, token: str) -> str:
     Raises:
         ModelError: It is no plain http(s) address, carries a credential, or would carry the token in clear text.
     """
-    parts = urlsplit(hub_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    parts = split_url(hub_url)
+    if parts is None or parts.query or parts.fragment:
         raise ModelError("serving_hub_url", f"'{hub_url}' is no http(s) address such as https://huggingface.co")
     if parts.username or parts.password:
         raise ModelError("serving_hub_url", "it carries a credential; take it out and set serving_hub_token")
@@ -202,8 +213,8 @@ def _parse_url(name: str, options: Mapping[str, Any], sha256: str, allow_pickle:
         if options.get(key):
             raise ModelError(variable(name, key), "belongs to repo, not to url; take it out")
     url = options["url"]
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = split_url(url)
+    if parts is None:
         raise ModelError(variable(name, "url"), "expected an http(s) address")
     if parts.username or parts.password:
         raise ModelError(variable(name, "url"), "it carries a credential; use a public or a signed address")

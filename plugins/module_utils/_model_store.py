@@ -119,8 +119,10 @@ class Manifest:
         try:
             lists = {name: tuple(data.get(name, ())) for name in ("skipped", "include", "exclude")}
             files = tuple(StoredFile(**entry) for entry in data["files"])
+            if not all(_inside(entry.path) for entry in files):
+                return None
             return cls(**dict(data, files=files, **lists))
-        except (TypeError, KeyError):
+        except (TypeError, KeyError, AttributeError):
             return None
 
     def save(self, path: Path) -> None:
@@ -442,6 +444,11 @@ def stored_name(spec: ModelSpec, path: str) -> str:
     return path if spec.kind == "repo" else path.rsplit("/", 1)[-1]
 
 
+def _inside(path: str) -> bool:
+    """Whether a path names something inside its folder: a manifest may come from another host."""
+    return all(part not in ("", ".", "..") and "\0" not in part for part in path.split("/"))
+
+
 def now() -> str:
     """UTC time, ISO 8601, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -456,26 +463,32 @@ def human(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def damaged_of(folder: Path, files: Sequence[StoredFile]) -> list[str]:
-    """Hash files, several at a time, and give the paths of those that are not what they should be."""
+def damaged_of(folder: Path, files: Sequence[StoredFile], on_bytes: Callable[[int], None] | None = None) -> list[str]:
+    """Hash files, several at a time, and give the paths of those that are not what they should be.
+
+    Args:
+        folder: Where they lie.
+        files: What they should be.
+        on_bytes: Told about bytes that were read, from several threads.
+    """
     if not files:
         return []
     # hashlib lets other threads work, and large files first leave none alone at the end.
     largest_first = sorted(files, key=lambda entry: -entry.size)
     with ThreadPoolExecutor(min(_HASHERS, len(files))) as pool:
-        found = pool.map(lambda entry: _digest_or_none(folder / entry.path), largest_first)
+        found = pool.map(lambda entry: _digest_or_none(folder / entry.path, on_bytes), largest_first)
         return sorted(entry.path for entry, sha256 in zip(largest_first, found) if sha256 != entry.sha256)  # noqa: B905
 
 
-def _digest_or_none(path: Path) -> str | None:
+def _digest_or_none(path: Path, on_bytes: Callable[[int], None] | None = None) -> str | None:
     try:
-        return sha256_of(path)
+        return sha256_of(path, on_bytes)
     except OSError:
         return None
 
 
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file's content."""
+def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+    """The sha256 of a file's content; `on_bytes` is told about bytes that were read."""
     digest = hashlib.sha256()
     buffer = bytearray(CHUNK)
     view = memoryview(buffer)
@@ -485,6 +498,8 @@ def sha256_of(path: Path) -> str:
             if not count:
                 return digest.hexdigest()
             digest.update(view[:count])
+            if on_bytes:
+                on_bytes(count)
 
 
 def sync_folder(path: Path) -> None:

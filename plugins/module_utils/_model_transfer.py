@@ -23,18 +23,14 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_http import 
     HttpError,
     Retry,
     content_range,
+    for_others,
     origin,
     raise_network,
     retry_delay,
     wrong_size,
 )
-from ansible_collections.llmops.serving.plugins.module_utils._model_part import (
-    PIECE_MAX,
-    PIECE_MIN,
-    ChangedError,
-    Claim,
-    Part,
-)
+from ansible_collections.llmops.serving.plugins.module_utils._model_part import ChangedError, Claim, Part
+from ansible_collections.llmops.serving.plugins.module_utils._model_pieces import PIECE_MAX, PIECE_MIN
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
 
 if TYPE_CHECKING:
@@ -54,7 +50,7 @@ _GROW = 4
 # Bytes that must arrive between two failures of a connection to earn it all its attempts back.
 _FORGIVEN_AFTER = 1 << 20
 # A signed address on another host that has expired answers one of these; asking the hub again gives a new one.
-_EXPIRED = (401, 403, 404, 410)
+_EXPIRED = (400, 401, 403, 404, 410)
 # A fetch is patient: an outage of a minute costs a minute, not the fetch.
 RETRY = Retry(attempts=8)
 # Seconds that a piece should take to read: what a kill loses of a slow connection stays small.
@@ -62,11 +58,12 @@ _PIECE_FAST_S, _PIECE_SLOW_S = 0.01, 0.2
 
 
 class _Place(NamedTuple):
-    """An address and the headers to send there; whether the hub's own answer led there."""
+    """An address and the headers to send there; whether the hub's own answer led there; how often it was renewed."""
 
     url: str
     headers: Mapping[str, str]
     away: bool
+    number: int
 
 
 class _Address:
@@ -76,33 +73,32 @@ class _Address:
         self._want = want
         self._lock = threading.Lock()
         self._found: _Place | None = None
-        self._renewals = 0
+        self._number = self._proven = 0
 
     def get(self) -> _Place:
         with self._lock:
             if self._found is None:
                 url, headers = self._want.link()
-                self._found = _Place(url, headers, self._want.handed_out)
+                self._found = _Place(url, headers, self._want.handed_out, self._number)
             return self._found
 
     def keep(self, asked: _Place, final: str) -> None:
         """Ask the host straight that the first answer came from, as long as its address holds."""
         with self._lock:
             if self._found is asked and origin(final) != origin(asked.url):
-                more = {name: value for name, value in asked.headers.items() if name.lower() != "authorization"}
-                self._found = _Place(final, more, True)
+                self._found = _Place(final, for_others(asked.headers), True, asked.number)
 
-    def works(self) -> None:
-        """Note that bytes came from it."""
-        self._renewals = 0
+    def works(self, asked: _Place) -> None:
+        """Note that bytes came from it; those that still come from an older one say nothing about the newest."""
+        self._proven = max(self._proven, asked.number)
 
     def renew(self, asked: _Place) -> bool:
         """Forget an address that is refused; False when new ones are refused as well."""
         with self._lock:
-            if self._found is asked:
-                self._renewals += 1
+            if self._found is not None and self._found.number == asked.number:
+                self._number += 1
                 self._found = None
-            return self._renewals <= 1
+            return self._number - self._proven <= 1
 
 
 class Transfer:
@@ -162,7 +158,8 @@ class Transfer:
 
     def _open_more(self) -> None:
         with self._changed:
-            while self._queue and len(self._parts) < _FILES:
+            # Not when all is about to end: nobody would tell this one.
+            while self._queue and len(self._parts) < _FILES and not self._stopping:
                 want, target, journal = self._queue.popleft()
                 part = Part(self._counted(want), target, journal, self._connections)
                 self._parts.append((part, _Address(want)))
@@ -179,8 +176,8 @@ class Transfer:
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=self._guarded, args=(target, args), daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _guarded(self, target: Callable[..., None], args: Sequence[object]) -> None:
         try:
@@ -286,6 +283,8 @@ class Transfer:
                 error.away = error.away or place.away
                 if error.away and error.status in _EXPIRED and address.renew(place):
                     continue
+                if self._stopping:
+                    return
                 if claim.position:
                     part.suspect()
                 if claim.end is None:
@@ -338,12 +337,12 @@ class Transfer:
             strong = tag if tag.startswith('"') else ""
             part.begin(claim, start, total, strong, answer.status == http.client.PARTIAL_CONTENT)
             address.keep(place, answer.url)
-            self._copy(answer, part, address, claim)
+            self._copy(answer, part, claim, lambda: address.works(place))
         finally:
             self._answers.discard(answer)
             answer.close()
 
-    def _copy(self, answer: Answer, part: Part, address: _Address, claim: Claim) -> None:
+    def _copy(self, answer: Answer, part: Part, claim: Claim, works: Callable[[], None]) -> None:
         most = max(PIECE_MIN, min(PIECE_MAX, (part.size or PIECE_MAX << 10) >> 10))
         piece = PIECE_MIN
         buffer = part.buffer()
@@ -360,7 +359,7 @@ class Transfer:
                     "hub's copy is not the wanted file",
                 )
             buffer = part.received(claim, buffer, count)
-            address.works()
+            works()
             seconds = time.monotonic() - begun
             if seconds < _PIECE_FAST_S:
                 piece = min(piece * 2, most)

@@ -43,9 +43,9 @@ options:
       - "C(revision): the pinned commit, all 40 hexadecimal digits; branches and tags are refused, because they move."
       - "C(file): one file of the repository, over HTTP; without it the whole repository comes by git and git LFS. The
         first part of a split GGUF brings the others."
-      - "C(include), C(exclude): lists of patterns (C(*.safetensors), C(onnx/*)) of a repository's paths. With C(include)
-        exactly the matching files come; without it all but second copies of the weights, other frameworks' weights and
-        leftovers of training. What C(exclude) matches never comes."
+      - "C(include), C(exclude): lists of patterns (C(*.safetensors), C(onnx/*)) of a repository's paths. With
+        C(include) exactly the matching files come; without it all but second copies of the weights, other frameworks'
+        weights and leftovers of training. What C(exclude) matches never comes."
       - "C(url): any address instead of a repository."
       - "C(sha256): the wanted digest of a single file. Without one the hub's word counts; of a C(url) that has none the
         digest is recorded at the first fetch, and told in a warning."
@@ -83,7 +83,8 @@ options:
     type: int
     default: 16
   peers:
-    description: Hosts that have some of the models, as M(llmops.serving.model_share) started them. They are asked first.
+    description:
+      - Hosts that have some of the models, as M(llmops.serving.model_share) started them. They are asked first.
     type: list
     elements: dict
     default: []
@@ -110,8 +111,17 @@ options:
         type: dict
         required: true
   progress:
-    description: A file to write the state of the fetch to, for whoever waits; the action plugin sets it.
+    description: A file to write the state of the fetch to, for whoever waits; a job has its own.
     type: path
+  job:
+    description:
+      - A name for the fetch, of letters, digits and hyphens; the action plugin sets it.
+      - A fetch that has one and takes longer than two seconds goes on in a process of its own, and the module returns.
+        The task asks M(llmops.serving.model_job) how far it has come, prints that now and then, and returns what the
+        fetch returned. Nothing of this is seen where a fetch is quick or nothing is to be fetched.
+      - Ctrl-C stops the fetch on the host. Where the connection is lost, or the controller dies, the fetch goes on to
+        its end; a later run waits for it and shows its progress.
+    type: str
   timeout:
     description: Seconds without an answer or a byte after which a connection counts as broken.
     type: int
@@ -191,6 +201,10 @@ models:
       description: Files that were found damaged or missing and fetched again.
       type: list
       elements: str
+job:
+  description: How far the fetch has come, as M(llmops.serving.model_job) tells it; no task returns this.
+  returned: when the fetch goes on
+  type: dict
 problems:
   description: One line for each problem, with variable, cause and remedy.
   returned: failure
@@ -200,6 +214,7 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llmops.serving.plugins.module_utils._model_job import fetch
 from ansible_collections.llmops.serving.plugins.module_utils._model_run import ARGUMENTS, run
 
 
@@ -207,7 +222,10 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     git: str | None = module.get_bin_path("git")
-    result = run(module.params, module.check_mode, git)
+    if module.params["job"] and not module.check_mode:
+        result = fetch(module.params, lambda params: run(params, False, git), hide=module.no_log_values)
+    else:
+        result = run(module.params, module.check_mode, git)
     for warning in result.pop("warnings"):
         module.warn(warning)
     if result.get("msg"):

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,11 @@ def pointer(data: bytes) -> bytes:
 
 @dataclass
 class Fault:
-    """What goes wrong with requests whose ``SERVER METHOD PATH`` contains ``match``, ``times`` times."""
+    """What goes wrong with requests whose ``SERVER METHOD PATH`` contains ``match``, ``times`` times.
+
+    What its fields do not say themselves: ``slow`` are seconds before each 64 KiB of a body, and ``hold`` is awaited
+    before its last byte.
+    """
 
     match: str
     status: int = 0
@@ -75,6 +80,8 @@ class Fault:
     body: bytes | None = None
     cut: int | None = None
     flip: bool = False
+    slow: float = 0.0
+    hold: threading.Event | None = None
     times: int = 1_000_000
 
 
@@ -101,6 +108,8 @@ class FakeHub:
         self.answers: dict[str, Any] = {}
         self.seen: list[Seen] = []
         self.faults: list[Fault] = []
+        self.peers: list[tuple[str, int]] = []
+        self.ranges = True
         self.token = ""
         self.error_codes = False
         self.lfs_header: dict[str, str] = {}
@@ -194,8 +203,13 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     fake: FakeHub
     server_name: str
+
+    def setup(self) -> None:
+        super().setup()
+        self.fake.peers.append(self.client_address)
 
     def log_message(self, *_arguments: Any) -> None:
         """Keep pytest's output clean."""
@@ -257,7 +271,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.fault
         sent = {
             "ETag": f'"{sha256(data)[:16]}"',
-            "Accept-Ranges": "bytes",
+            "Accept-Ranges": "bytes" if self.fake.ranges else "none",
             **(headers or {}),
             **(fault.headers if fault else {}),
         }
@@ -266,7 +280,11 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.flip:
             data = data[:-1] + bytes([data[-1] ^ 1])
         spec = self.headers.get("range", "")
-        if not spec.startswith("bytes=") or self.headers.get("if-range", sent["ETag"]) != sent["ETag"]:
+        if (
+            not self.fake.ranges
+            or not spec.startswith("bytes=")
+            or self.headers.get("if-range", sent["ETag"]) != sent["ETag"]
+        ):
             self._send(200, data, sent)
             return
         first, _, last = spec[6:].partition("-")
@@ -331,7 +349,17 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fault and self.fault.cut is not None and len(body) > self.fault.cut:
             self.wfile.write(body[: self.fault.cut])
             self.wfile.flush()
+            self.close_connection = True
             with contextlib.suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
             return
+        if self.fault and self.fault.slow:
+            for start in range(0, len(body), 64 << 10):
+                time.sleep(self.fault.slow)
+                self.wfile.write(body[start : start + (64 << 10)])
+            return
+        if self.fault and self.fault.hold and body:
+            self.wfile.write(body[:-1])
+            self.fault.hold.wait()
+            body = body[-1:]
         self.wfile.write(body)

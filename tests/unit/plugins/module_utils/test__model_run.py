@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ansible_collections.llmops.serving.plugins.module_utils import _model_run
 from ansible_collections.llmops.serving.plugins.module_utils._model_run import ARGUMENTS, run
-from tests.unit.plugins.fake_hub import FakeHub, fake_hub, gguf, safetensors
+from tests.unit.plugins.fake_hub import FakeHub, fake_hub, gguf, safetensors, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +144,39 @@ def test_absent(host: Host) -> None:
     assert not (host.root / "x").exists()
     assert (host.root / "y").is_dir()
     assert not host.run(models={"x": None}, state="absent")["changed"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_absent_keeps_what_a_server_refers_to(host: Host, monkeypatch: pytest.MonkeyPatch, check_mode: bool) -> None:
+    host.run(models={"x": FILE, "y": FILE})
+    used = {("x", KEY): ["server chat", "container debug"], ("z", KEY): ["server other"]}
+    monkeypatch.setattr(_model_run, "references", lambda _root: used)
+    result = host.run(models={"x": None, "y": None}, state="absent", check_mode=check_mode)
+    assert result["msg"] == (
+        f"serving_models['x']: server chat, container debug uses {host.root}/x/{KEY}; remove that first, or keep the "
+        "model"
+    )
+    # All or nothing.
+    assert (host.root / "x").is_dir()
+    assert (host.root / "y").is_dir()
+    assert host.run(models={"y": None}, state="absent")["changed"]
+
+
+def test_url_that_nothing_pins(host: Host) -> None:
+    host.fake.objects["y.gguf"] = DATA
+    address = f"{host.fake.cdn}/p/y.gguf"
+    result = host.run(models={"y": {"url": address}})
+    assert result["warnings"] == [
+        f"serving_models['y'].sha256: nothing pins what {address} is; set it to {sha256(DATA)}, which is what came here"
+    ]
+    assert host.run(models={"y": {"url": address, "sha256": sha256(DATA)}})["warnings"] == []
+
+
+@pytest.mark.parametrize("connections", [0, -1])
+def test_no_connection_fetches_nothing(host: Host, connections: int) -> None:
+    result = host.run(models={"x": FILE}, connections=connections)
+    assert result["msg"] == f"connections: {connections} fetch nothing; set it to 1 or more"
+    assert not host.root.exists()
 
 
 @pytest.mark.parametrize("name", ["..", ".partial", "a/b", "/etc"])

@@ -11,8 +11,10 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_select impor
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
 
 
-def selected(paths: str, allow_pickle: bool = False) -> set[str]:
-    spec = ModelSpec("x", "repo", "a/b", "0" * 40, allow_pickle=allow_pickle)
+def selected(
+    paths: str, allow_pickle: bool = False, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
+) -> set[str]:
+    spec = ModelSpec("x", "repo", "a/b", "0" * 40, allow_pickle=allow_pickle, include=include, exclude=exclude)
     return {entry.path for entry in select(spec, [TreeFile(path, 1) for path in paths.split()]).wanted}
 
 
@@ -60,6 +62,56 @@ def test_refused(tree: str, message: str) -> None:
     with pytest.raises(ModelError) as error:
         selected(tree)
     assert message in str(error.value)
+
+
+ALL = "config.json model.safetensors fp16/model.safetensors onnx/model.onnx consolidated.safetensors README.md"
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "wanted"),
+    [
+        ("", "*.md fp16/*", "config.json model.safetensors"),
+        ("", "README.md", "config.json model.safetensors fp16/model.safetensors"),
+        # What is named comes, whatever is left out otherwise.
+        ("onnx/* *.json", "", "config.json onnx/model.onnx"),
+        ("*.SafeTensors", "", "model.safetensors fp16/model.safetensors consolidated.safetensors"),
+        ("*.safetensors", "consolidated*", "model.safetensors fp16/model.safetensors"),
+        ("fp16/*", "", "fp16/model.safetensors"),
+        ("model.safetensors", "fp16/*", "model.safetensors"),
+    ],
+)
+def test_patterns_choose(include: str, exclude: str, wanted: str) -> None:
+    found = selected(ALL, include=tuple(include.split()), exclude=tuple(exclude.split()))
+    assert found == set(wanted.split())
+
+
+def test_patterns_tell_what_they_skip() -> None:
+    spec = ModelSpec("x", "repo", "a/b", "0" * 40, exclude=("*.md", "fp16/*"))
+    found = select(spec, [TreeFile(path, 1) for path in ALL.split()])
+    assert set(found.skipped) == set(ALL.split()) - {"config.json", "model.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "message"),
+    [
+        (
+            "*.json",
+            "",
+            "no weights (safetensors, GGUF, ONNX) at this revision among the files that include and exclude",
+        ),
+        ("", "*.safetensors *.onnx *.bin", "among the files that include and exclude leave"),
+        ("*.bin", "", "has weights as pickle only (pytorch_model.bin)"),
+    ],
+)
+def test_patterns_that_leave_no_model(include: str, exclude: str, message: str) -> None:
+    with pytest.raises(ModelError) as error:
+        selected(ALL + " pytorch_model.bin", include=tuple(include.split()), exclude=tuple(exclude.split()))
+    assert message in str(error.value)
+
+
+def test_pickle_that_is_named_and_allowed() -> None:
+    found = selected(ALL + " pytorch_model.bin", allow_pickle=True, include=("*.bin",))
+    assert found == {"pytorch_model.bin"}
 
 
 def test_skipped_paths_are_told() -> None:

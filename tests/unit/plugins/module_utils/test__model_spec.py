@@ -34,6 +34,8 @@ def spec_of(**options: Any) -> ModelSpec:
         ({"repo": "group/sub/b", "revision": REV.upper()}, "repo", REV[:12], ()),
         ({"repo": "a/b", "revision": REV, "file": "sub/x.gguf", "sha256": SHA}, "file", REV[:12], ("sub/x.gguf",)),
         ({"url": "https://h/p/x%20y.gguf?s=1", "sha256": SHA}, "url", SHA[:12], ("x y.gguf",)),
+        # Without a digest the address tells versions apart.
+        ({"url": "https://h/x.gguf"}, "url", "780894bd139d", ("x.gguf",)),
         ({"repo": "a/b", "revision": REV, "file": "x.pt", "allow_pickle": True}, "file", REV[:12], ("x.pt",)),
         (
             {"repo": "a/b", "revision": REV, "file": "q-00001-of-00002.gguf", "task": "chat"},
@@ -75,7 +77,17 @@ def test_good(options: dict[str, Any], kind: str, key: str, files: tuple[str, ..
             {"repo": "a/b", "revision": REV, "file": "q-00001-of-00002.gguf", "sha256": SHA},
             "serving_models['x'].sha256: 'q-00001-of-00002.gguf' has 2 parts",
         ),
-        ({"url": "https://h/x.gguf"}, "serving_models['x'].sha256: required with url"),
+        ({"url": "https://h:99999/x.gguf"}, "serving_models['x'].url: expected an http(s) address"),
+        ({"url": "https://[::1/x.gguf"}, "serving_models['x'].url: expected an http(s) address"),
+        ({"url": "https://h/x.gguf", "include": ["*"]}, "serving_models['x'].include: belongs to a whole repository"),
+        (
+            {"repo": "a/b", "revision": REV, "file": "x.gguf", "exclude": ["*"]},
+            "serving_models['x'].exclude: belongs to a whole repository",
+        ),
+        ({"repo": "a/b", "revision": REV, "include": "*.json"}, "serving_models['x'].include: expected a list"),
+        ({"repo": "a/b", "revision": REV, "include": []}, "serving_models['x'].include: expected a list"),
+        ({"repo": "a/b", "revision": REV, "exclude": ["*.bin", ""]}, "serving_models['x'].exclude: expected a list"),
+        ({"repo": "a/b", "revision": REV, "exclude": [1]}, "serving_models['x'].exclude: expected a list"),
         ({"url": "ftp://h/x.gguf", "sha256": SHA}, "serving_models['x'].url: expected an http(s) address"),
         ({"url": "https://u:p@h/x.gguf", "sha256": SHA}, "serving_models['x'].url: it carries a credential"),
         ({"url": "https://h/", "sha256": SHA}, "serving_models['x'].url: its path must end in a file name"),
@@ -95,6 +107,13 @@ def test_bad(options: Any, message: str) -> None:
     assert message in problems["x"]
 
 
+def test_patterns() -> None:
+    spec = spec_of(repo="a/b", revision=REV, include=["*.json", "onnx/*"], exclude=["*.md"])
+    assert (spec.include, spec.exclude) == (("*.json", "onnx/*"), ("*.md",))
+    plain = spec_of(repo="a/b", revision=REV, include=None)
+    assert (plain.include, plain.exclude) == ((), ())
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", ".x", "", "-x", "x y"])
 def test_bad_name(name: str) -> None:
     _specs, problems = parse_models({name: {"repo": "a/b", "revision": REV}})
@@ -111,6 +130,7 @@ def test_one_bad_model_does_not_hide_the_others() -> None:
     ("url", "token", "message"),
     [
         ("huggingface.co", "", "no http(s) address"),
+        ("https://hub:port", "", "no http(s) address"),
         ("https://u:p@hub", "", "carries a credential"),
         ("http://hub.lab", "secret", "clear text"),
         ("https://hub.lab", "sec ret", "serving_hub_token"),

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import fcntl
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _model_store
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store, StoredFile, human
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import (
+    Manifest,
+    Marks,
+    Store,
+    StoredFile,
+    human,
+)
 from tests.unit.plugins.fake_hub import sha256
 
 if TYPE_CHECKING:
@@ -60,7 +66,7 @@ def test_publish(store: Store) -> None:
 def test_no_hashing_when_times_match(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.publish(SPEC, fill(store), merge=False, marks={})
 
-    def refuse(_path: Path) -> str:
+    def refuse(*_words: object) -> str:
         raise AssertionError
 
     monkeypatch.setattr(_model_store, "sha256_of", refuse)
@@ -98,6 +104,47 @@ def test_useless_manifest_counts_as_none(store: Store, text: str) -> None:
     store.publish(SPEC, fill(store), merge=False, marks={})
     store.manifest_path("x", SPEC.key).write_text(text)
     assert store.state(SPEC).manifest is None
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/cron.d/x", "a/../../x", "", "a//b", "a/./b", "a\0b", 3])
+def test_manifest_with_a_path_that_leads_out_counts_as_none(store: Store, path: Any) -> None:
+    words = asdict(fill(store))
+    assert Manifest.from_dict(words) == fill(store)
+    words["files"][0]["path"] = path
+    assert Manifest.from_dict(words) is None
+
+
+def test_marks_go_with_their_version(store: Store) -> None:
+    marks = {"sub/model.safetensors": Marks(4, ("0123", "4567"))}
+    store.publish(SPEC, fill(store), merge=False, marks={**marks, "gone": Marks(1, ())})
+    assert store.marks("x", SPEC.key) == marks
+    # A file that is mended brings its own; the others keep theirs.
+    store.publish(SPEC, fill(store), merge=True, marks={"config.json": Marks(4, ("89ab",))})
+    assert store.marks("x", SPEC.key) == {**marks, "config.json": Marks(4, ("89ab",))}
+    assert [manifest.key for manifest in store.versions("x")] == [SPEC.key]
+    store.remove_version("x", SPEC.key)
+    assert (store.marks("x", SPEC.key), (store.root / "x").exists()) == ({}, False)
+
+
+def test_one_version_is_removed(store: Store) -> None:
+    other = replace(SPEC, revision="f" * 40)
+    for spec in (SPEC, other):
+        store.publish(spec, fill(store, spec), merge=False, marks={})
+    store.remove_version("x", SPEC.key)
+    assert [manifest.key for manifest in store.versions("x")] == [other.key]
+    assert not store.folder("x", SPEC.key).exists()
+    assert store.names() == ["x"]
+
+
+def test_files_that_are_no_longer_wanted_go(store: Store) -> None:
+    store.publish(SPEC, fill(store), merge=False, marks={})
+    manifest = fill(store)
+    manifest = replace(manifest, files=manifest.files[:1], include=("*.json",))
+    store.publish(SPEC, manifest, merge=True, marks={})
+    folder = store.folder("x", SPEC.key)
+    assert [path.name for path in folder.rglob("*")] == ["config.json"]
+    assert store.state(SPEC).reselect
+    assert store.state(replace(SPEC, include=("*.json",))).complete
 
 
 @pytest.mark.parametrize(
