@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_download import Arrived, Download
-from ansible_collections.llmops.serving.plugins.module_utils._model_http import NO_AUTH, Auth, HttpClient, HttpError
+from ansible_collections.llmops.serving.plugins.module_utils._model_http import (
+    NO_AUTH,
+    Auth,
+    HttpClient,
+    HttpError,
+    Retry,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._model_journal import (
     Identity,
     Journal,
@@ -29,7 +35,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_store import
     StoredFile,
     stored_name,
 )
-from ansible_collections.llmops.serving.plugins.module_utils._model_transfer import Transfer
+from ansible_collections.llmops.serving.plugins.module_utils._model_transfer import RETRY, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -115,7 +121,7 @@ class Job(abc.ABC):
             ModelError: A file cannot be had, or is not what it should be.
         """
 
-    def transfer(self, client: HttpClient, wants: Sequence[Download]) -> Fetched:
+    def transfer(self, client: HttpClient, wants: Sequence[Download], retry: Retry = RETRY) -> Fetched:
         """Fetch files over HTTP, several at a time.
 
         Raises:
@@ -129,7 +135,7 @@ class Job(abc.ABC):
                 self._mend(want)
                 counted = replace(want, on_bytes=place.on_bytes)
                 jobs.append((counted, place.tree / want.label, place.journal(want.label)))
-            arrived = Transfer(client, jobs, place.connections).run()
+            arrived = Transfer(client, jobs, place.connections, retry).run()
         except OSError as error:
             raise ModelError(
                 "serving_model_dir",
@@ -327,7 +333,8 @@ class PeerJob(Job):
             if peer.gone:
                 continue
             try:
-                return self.transfer(peer.client, [peer.download(manifest, entry) for entry in self.wanted])
+                wants = [peer.download(manifest, entry) for entry in self.wanted]
+                return self.transfer(peer.client, wants, peer.client.retry)
             except (HttpError, ModelError) as error:
                 # What it has may be damaged, which is no reason to do without: the hub knows better.
                 peer.lost(error)

@@ -5,125 +5,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.server
 import json
 import socket
 import ssl
 import subprocess
-import threading
-import urllib.error
 import urllib.parse
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _registry
-from ansible_collections.llmops.serving.plugins.module_utils._registry import Reference, check_image, parse_reference
+from ansible_collections.llmops.serving.plugins.module_utils._registry import ImageAnswer, check_image
+from ansible_collections.llmops.serving.plugins.module_utils._registry_client import (
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+)
+from ansible_collections.llmops.serving.plugins.module_utils._registry_names import digest_of
+from tests.unit.plugins.fake_registry import DIGEST, Registry, index, manifest, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-DIGEST = "sha256:" + "a" * 64
-TOKEN = "anonymous-token"  # noqa: S105  made up
-
-
-def manifest(*sizes: int, kind: str = _registry.OCI_MANIFEST) -> bytes:
-    """Write an image manifest with layers of these sizes."""
-    return json.dumps({"mediaType": kind, "config": {"size": 7}, "layers": [{"size": size} for size in sizes]}).encode()
-
-
-def index(**digests: str) -> bytes:
-    """Write an index with one manifest per architecture."""
-    entries: list[dict[str, Any]] = [
-        {"digest": digest, "platform": {"os": "linux", "architecture": architecture}}
-        for architecture, digest in digests.items()
-    ]
-    entries.append({"digest": DIGEST, "platform": {"os": "unknown", "architecture": "unknown"}})
-    return json.dumps({"mediaType": _registry.OCI_INDEX, "manifests": entries}).encode()
-
-
-def sha256(body: bytes) -> str:
-    """Give the digest of a body as registries write it."""
-    return "sha256:" + hashlib.sha256(body).hexdigest()
-
-
-@dataclass
-class Registry:
-    """What the stand-in for a registry holds, and what it was asked."""
-
-    port: int = 0
-    contents: dict[str, bytes] = field(default_factory=dict)
-    guarded: bool = False
-    grants: bool = True
-    scope_in_challenge: bool = True
-    reply: tuple[int, str, bytes] | None = None
-    redirect: str = ""
-    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-
-    def add(self, name: str, reference: str, body: bytes) -> str:
-        """Hold a manifest under a tag or another digest than its own, and under its own."""
-        digest = sha256(body)
-        self.contents[f"/v2/{name}/manifests/{reference}"] = body
-        self.contents[f"/v2/{name}/manifests/{digest}"] = body
-        return digest
-
-    def answer(self, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-        """Answer as the distribution specification says."""
-        self.asked.append((path, headers))
-        url = urllib.parse.urlsplit(path)
-        if self.reply:
-            return self.reply[0], {"Content-Type": self.reply[1]}, self.reply[2]
-        if url.path == "/token":
-            return (200, {}, json.dumps({"token": TOKEN}).encode()) if self.grants else (403, {}, b"{}")
-        wanted = url.path
-        if self.guarded and headers.get("authorization") != f"Bearer {TOKEN}":
-            challenge = f'Bearer realm="http://127.0.0.1:{self.port}/token",service="stand-in"'
-            if self.scope_in_challenge:
-                challenge += ',scope="repository:org/app:pull"'
-            return 401, {"WWW-Authenticate": challenge}, b'{"errors":[{"code":"UNAUTHORIZED"}]}'
-        if self.redirect:
-            return 307, {"Location": self.redirect + path}, b""
-        if wanted in self.contents:
-            return 200, {"Content-Type": _registry.OCI_MANIFEST}, self.contents[wanted]
-        known = any(path.startswith(wanted.rpartition("/")[0] + "/") for path in self.contents)
-        code = "MANIFEST_UNKNOWN" if known else "NAME_UNKNOWN"
-        return 404, {}, json.dumps({"errors": [{"code": code, "message": "not here"}]}).encode()
-
-
-def serve(registry: Registry, tls: ssl.SSLContext | None = None) -> Iterator[Registry]:
-    """Run the stand-in on a free port of the loopback interface."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            """Answer a GET."""
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, told, body = registry.answer(self.path, headers)
-            self.send_response(status)
-            for name, value in (told | {"Content-Length": str(len(body))}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Stay silent."""
-
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Stay silent about clients that break off a handshake."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    if tls:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    registry.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield registry
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.fixture
@@ -132,51 +34,16 @@ def registry() -> Iterator[Registry]:
     yield from serve(Registry())
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("redis", Reference("docker.io", "library/redis", "latest", "")),
-        ("redis:7.2", Reference("docker.io", "library/redis", "7.2", "")),
-        ("docker.io/redis", Reference("docker.io", "library/redis", "latest", "")),
-        ("index.docker.io/library/redis:7", Reference("docker.io", "library/redis", "7", "")),
-        ("vllm/vllm-openai:v0.11.0", Reference("docker.io", "vllm/vllm-openai", "v0.11.0", "")),
-        ("ghcr.io/ggml-org/llama.cpp:server-b9", Reference("ghcr.io", "ggml-org/llama.cpp", "server-b9", "")),
-        ("registry.lab:5000/a/b/c:t", Reference("registry.lab:5000", "a/b/c", "t", "")),
-        ("localhost/a", Reference("localhost", "a", "latest", "")),
-        ("[::1]:5000/a:t", Reference("[::1]:5000", "a", "t", "")),
-        (f"ghcr.io/a/b@{DIGEST}", Reference("ghcr.io", "a/b", "", DIGEST)),
-        (f"ghcr.io/a/b:t@{DIGEST}", Reference("ghcr.io", "a/b", "t", DIGEST)),
-    ],
-)
-def test_references(text: str, expected: Reference) -> None:
-    assert parse_reference(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", " ", "a b", "https://ghcr.io/a", "ghcr.io/A/b", "ghcr.io/a:", "ghcr.io/a@sha256:12", "ghcr.io//a", "-/a"],
-)
-def test_no_references(text: str) -> None:
-    with pytest.raises(ValueError, match="is not an image reference"):
-        parse_reference(text)
-    assert check_image(text).problem is not None
-
-
-def test_docker_hub_answers_under_another_name() -> None:
-    assert parse_reference("redis").api_host == "registry-1.docker.io"
-    assert parse_reference("ghcr.io/a/b").api_host == "ghcr.io"
-
-
 def test_an_image_by_tag_and_by_digest(registry: Registry) -> None:
     digest = registry.add("org/app", "v1", manifest(1000, 200, 3))
     for reference in (f"127.0.0.1:{registry.port}/org/app:v1", f"127.0.0.1:{registry.port}/org/app@{digest}"):
-        assert check_image(reference) == _registry.ImageAnswer(ok=True, digest=digest, size=1203)
-    assert all(kind in registry.asked[0][1]["accept"] for kind in (_registry.OCI_INDEX, _registry.DOCKER_MANIFEST))
+        assert check_image(reference) == ImageAnswer(ok=True, digest=digest, size=1203)
+    assert all(kind in registry.asked[0][1]["accept"] for kind in (OCI_INDEX, DOCKER_MANIFEST))
 
 
 @pytest.mark.parametrize(("machine", "size"), [("x86_64", 10), ("amd64", 10), ("aarch64", 20), ("arm64", 20)])
 def test_an_index_gives_the_size_for_the_machine(registry: Registry, machine: str, size: int) -> None:
-    amd64 = registry.add("org/app", "amd64", manifest(10, kind=_registry.DOCKER_MANIFEST))
+    amd64 = registry.add("org/app", "amd64", manifest(10, kind=DOCKER_MANIFEST))
     arm64 = registry.add("org/app", "arm64", manifest(20))
     digest = registry.add("org/app", "v1", index(amd64=amd64, arm64=arm64))
     answer = check_image(f"localhost:{registry.port}/org/app:v1", architecture=machine)
@@ -251,7 +118,7 @@ def test_what_a_registry_may_refuse(registry: Registry, change: dict[str, Any], 
 def with_environment(registry: Registry, tag: str, *environment: str) -> str:
     """Hold an image whose configuration has these variables; give its reference."""
     configuration = json.dumps({"config": {"Env": list(environment)}}).encode()
-    digest = sha256(configuration)
+    digest = digest_of(configuration)
     registry.contents[f"/v2/org/app/blobs/{digest}"] = configuration
     body = json.dumps({"config": {"digest": digest}, "layers": [{"size": 5}]}).encode()
     registry.add("org/app", tag, index(amd64=registry.add("org/app", f"{tag}-amd64", body)))
@@ -313,22 +180,6 @@ def test_a_registry_that_does_not_answer() -> None:
     assert "does not answer within 0.2 s" in problem
 
 
-@pytest.mark.parametrize(
-    ("error", "says"),
-    [
-        (urllib.error.URLError(socket.gaierror(-2, "Name or service not known")), "unknown to the name service"),
-        (urllib.error.URLError(ConnectionRefusedError(111, "refused")), "refuses the connection"),
-        (TimeoutError("timed out"), "does not answer within 3 s"),
-        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]"), "does not speak TLS"),
-        (OSError(113, "No route to host"), "cannot be asked ([Errno 113] No route to host)"),
-    ],
-)
-def test_causes(error: Exception, says: str) -> None:
-    text = _registry._why(error, "registry.lab:5000", 3.0)
-    assert text.startswith("registry registry.lab:5000 ")
-    assert says in text
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a certificate for the name registry.test that signs itself."""
@@ -388,7 +239,7 @@ def test_an_insecure_registry_is_one_only_when_named(secure: Registry, tmp_path:
 
 def test_plain_http_is_for_loopback_only(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     registry.add("org/app", "v1", manifest(5))
-    monkeypatch.setattr(_registry, "_is_loopback", lambda _netloc: False)
+    monkeypatch.setattr(_registry, "is_loopback", lambda _netloc: False)
     monkeypatch.setenv("no_proxy", "*")
     problem = check_image(f"127.0.0.1:{registry.port}/org/app:v1").problem
     assert problem is not None
