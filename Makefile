@@ -43,9 +43,10 @@ types: $(VENV)/installed ## Check types: mypy, strict
 unit: $(VENV)/installed ## Run the unit tests
 	pytest tests/unit
 
-test: lint types ## Run all tests: lint, types, unit, sanity, build, the engines' own parsers, and every scenario on real hosts
+test: lint types ## Run all tests: lint, types, unit, sanity, build, the engines' own parsers, the model store's faults, and every scenario on real hosts
 	pytest tests/unit
 	pytest --capture=no tests/integration
+	pytest tests/store
 	pytest tests/conformance
 
 clean: ## Remove the virtual environment and what tools left behind

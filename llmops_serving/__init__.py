@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from llmops_serving.errors import DriverError, Interrupted, UsageError
+from llmops_serving.models_result import ModelStore, ModelVersion
 from llmops_serving.results import Check, Fit, HostResult, Model, Probe, RunResult, Server, Step
 from llmops_serving.site import Site
 
@@ -22,6 +23,8 @@ __all__ = [
     "HostResult",
     "Interrupted",
     "Model",
+    "ModelStore",
+    "ModelVersion",
     "Probe",
     "RunResult",
     "Server",

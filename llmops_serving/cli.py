@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from llmops_serving.bench_cli import add_bench_parsers, run_on
+from llmops_serving.bundle_cli import add_bundle_parser
 from llmops_serving.errors import DriverError, Interrupted
 from llmops_serving.lab_cli import add_lab_parser
+from llmops_serving.models_cli import add_models_parser, run_models
 from llmops_serving.progress import ConsoleProgress
 from llmops_serving.report import render
 from llmops_serving.results import EXIT_FAILED, EXIT_INTERRUPTED
@@ -70,12 +72,23 @@ def build_parser() -> argparse.ArgumentParser:
         run=_run_site,
         show=_print,
     )
+    add_models_parser(
+        commands,
+        add_options=lambda command, may_change: _add_options(command, may_change=may_change, servers=False),
+        run=_run_site,
+    )
+    add_bundle_parser(commands, show=_print)
     add_lab_parser(commands, apply=lambda site, args: _run_and_show(site, "apply", args))
     return parser
 
 
 def _add_options(
-    parser: argparse.ArgumentParser, *, may_change: bool, needs_inventory: bool = True, chooses: bool = True
+    parser: argparse.ArgumentParser,
+    *,
+    may_change: bool,
+    needs_inventory: bool = True,
+    chooses: bool = True,
+    servers: bool = True,
 ) -> None:
     parser.add_argument(
         "-i",
@@ -85,8 +98,10 @@ def _add_options(
         metavar="PATH",
         help="inventory; may be given more than once",
     )
+    parser.set_defaults(limit=None, server=[])
     if chooses:
         parser.add_argument("-l", "--limit", metavar="PATTERN", help="only the hosts that match")
+    if chooses and servers:
         parser.add_argument(
             "--server",
             action="append",
@@ -94,8 +109,6 @@ def _add_options(
             metavar="NAME",
             help="only this server; may be given more than once",
         )
-    else:
-        parser.set_defaults(limit=None, server=[])
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, progress on stderr")
     if may_change:
         parser.add_argument(
@@ -156,6 +169,8 @@ def _watched(site: Site, command: str, args: argparse.Namespace) -> RunResult:
                 return site.remove(check=args.check, diff=args.diff, progress=progress)
             case "benchmark" | "tournament" | "tune":
                 return run_on(site, args, progress)
+            case "models":
+                return run_models(site, args, progress)
             case _:
                 return site.apply(check=args.check, diff=args.diff, progress=progress)
 

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rich.console import Group
@@ -32,6 +33,7 @@ _QUIET_ACTIONS = frozenset(
     f"ansible.builtin.{name}"
     for name in (
         "assert",
+        "debug",
         "fail",
         "include_role",
         "include_tasks",
@@ -66,11 +68,13 @@ class Running:
         name: The task's name.
         since: When it, or the current item of its loop, began; monotonic seconds.
         done: Items of its loop that are done.
+        said: How far it has come, in its own words; empty if it says nothing.
     """
 
     name: str
     since: float
     done: int = 0
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,20 @@ class Tracker:
                 return None
         return Finished(step, seconds, _reason(data)) if _worth_telling(step) else None
 
+    def hear(self, event: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Take what tasks at work say of themselves.
+
+        Args:
+            event: An event of ansible-runner.
+
+        Returns:
+            Each host, and how far its task has come.
+        """
+        heard = [(host, said) for host, said in reports(event) if host in self.running]
+        for host, said in heard:
+            self.running[host] = replace(self.running[host], said=said)
+        return heard
+
 
 _ENDS = frozenset(
     {
@@ -168,6 +186,24 @@ def notices(event: Mapping[str, Any]) -> Iterator[str]:
         for line in str(event.get("stdout", "")).splitlines():
             if line.startswith("[WARNING]:") and "Could not match supplied host pattern" not in line:
                 yield "warning:" + line.removeprefix("[WARNING]:")
+
+
+def reports(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find what the actions of the collection print while they work: two blanks, the host, what is done and how far.
+
+    Args:
+        event: An event of ansible-runner.
+
+    Yields:
+        What may be a host's name, and the rest of its line.
+    """
+    if event.get("event") == "verbose":
+        for line in str(event.get("stdout", "")).splitlines():
+            if found := _REPORT.fullmatch(line):
+                yield found["host"], found["said"]
+
+
+_REPORT = re.compile(r" {2}(?P<host>\S+) (?P<said>\S.*: .+)")
 
 
 class ConsoleProgress:
@@ -227,6 +263,10 @@ class ConsoleProgress:
                 self._print(Text(notice, style="yellow"))
         with self._lock:
             finished = self._tracker.feed(event)
+            heard = self._tracker.hear(event)
+        if not self._live and not self._raw:
+            for host, said in heard:
+                self._print(Text.assemble((self._padded(host), "bold"), "  ", said))
         if finished:
             self._print(self._line(finished))
 
@@ -250,13 +290,14 @@ class ConsoleProgress:
         # Plain lines are for logs, where a wrapped line is a broken one.
         self._console.print(text, soft_wrap=True)
 
+    def _padded(self, host: str) -> str:
+        self._width = max(self._width, len(host))
+        return host.ljust(self._width)
+
     def _line(self, finished: Finished) -> Text:
         step = finished.step
-        self._width = max(self._width, len(step.host))
         style = _STYLES.get(step.status, "")
-        line = Text.assemble(
-            (step.host.ljust(self._width), "bold"), "  ", (step.status.ljust(7), style), "  ", step.label
-        )
+        line = Text.assemble((self._padded(step.host), "bold"), "  ", (step.status.ljust(7), style), "  ", step.label)
         line.append(f"  {finished.seconds:.1f} s", style="dim")
         if step.status in {"failed", "unreachable"} and finished.reason:
             line.append(f"\n{' ' * self._width}  {finished.reason}", style="red")
@@ -273,7 +314,7 @@ class ConsoleProgress:
             grid.add_row(
                 spinner,
                 Text(host, style="bold"),
-                Text(task.name + done),
+                Text.assemble(task.name + done, (f"  {task.said}" if task.said else "", "cyan")),
                 Text(f"{now - task.since:.0f} s", style="dim"),
             )
         return Group(grid) if running else Text("")

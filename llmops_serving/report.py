@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llmops_serving.bench_report import report
+from llmops_serving.models_report import amounts, stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,10 +52,12 @@ def render(result: RunResult) -> RenderableType:
     if result.servers and not (reports and result.ok):
         parts.append(server_table(result))
     parts += [part for one in reports for part in report(one)]
+    if _about_models(result):
+        parts += stores(result)
     # What fits is of interest before it is done, and afterwards only where it did not.
     if result.check or not result.ok:
         parts += _fits(result)
-    if result.check and result.changed:
+    if result.check and result.changed and not _about_models(result):
         parts += _would_change(result)
     parts += _notices(result)
     parts += _failures(result)
@@ -219,12 +222,17 @@ def summary(result: RunResult) -> Text:
     probes = result.probes
     good = sum(probe.ok for probe in probes)
     changes = sum(step.status == "changed" for host in result.hosts for step in host.steps)
-    said = [_count(len(result.hosts), "host"), _count(len(result.servers), "server")]
+    said = [_count(len(result.hosts), "host")]
+    said += amounts(result) if _about_models(result) else [_count(len(result.servers), "server")]
     if probes:
         said.append(f"{good} of {_count(len(probes), 'probe')} good")
     said.append(_count(changes, "change") if changes or result.changed else "no changes")
     verdict, style = _verdict(result)
     return Text.assemble("\n", (verdict, style), f": {', '.join(said)}, {result.seconds:.1f} s")
+
+
+def _about_models(result: RunResult) -> bool:
+    return result.command.startswith("models ")
 
 
 def _verdict(result: RunResult) -> tuple[str, str]:

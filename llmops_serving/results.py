@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._tournament import GUEST
+from llmops_serving.models_result import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from llmops_serving.models_result import ModelStore
 
 JSON_VERSION = 1
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_WOULD_CHANGE, EXIT_REGRESSION, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -236,6 +239,7 @@ class HostResult:
         notices: What the user should know although nothing is wrong, a line each.
         fits: What each of its servers needs of its memory, in check mode.
         reports: What was measured on it.
+        store: Its model store, where that was looked at.
         error: The task that failed and why, None if none did.
         steps: What ran, in order, without what was skipped.
     """
@@ -250,6 +254,7 @@ class HostResult:
     notices: tuple[str, ...] = ()
     fits: tuple[Fit, ...] = ()
     reports: tuple[Report, ...] = ()
+    store: ModelStore | None = None
     error: str | None = None
     steps: tuple[Step, ...] = ()
 
@@ -259,7 +264,7 @@ class RunResult:
     """What a run did.
 
     Attributes:
-        command: plan, apply, verify, remove, benchmark, tournament, tune or restore.
+        command: plan, apply, verify, remove, benchmark, tournament, tune, restore, or `models list` and the like.
         ok: Whether all is well on every host.
         changed: Whether anything was changed, or would be (check mode).
         check: Whether nothing was changed on purpose (plan, or check mode).
@@ -327,6 +332,7 @@ class RunResult:
                     "notices": list(host.notices),
                     "fits": [dict(fit.data) for fit in host.fits],
                     "reports": [report.to_dict() for report in host.reports],
+                    **({"store": dict(host.store.data)} if host.store else {}),
                     "error": host.error,
                 }
                 for host in self.hosts
@@ -344,6 +350,7 @@ class _Host:
     notices: list[str] = field(default_factory=list)
     fits: tuple[Fit, ...] = ()
     reports: list[Report] = field(default_factory=list)
+    store: ModelStore | None = None
     errors: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     looped: set[str] = field(default_factory=set)
@@ -415,8 +422,17 @@ def _read(host: _Host, kind: str, data: Mapping[str, Any]) -> None:
         action = step.action.removeprefix(_COLLECTION)
         if reader := _READERS.get(action):
             reader(host, result, step)
+            _read_warnings(host, result)
     if kind in _FAILED and not aggregate and not data.get("ignore_errors"):
         _read_failure(host, kind, result, step)
+
+
+def _read_warnings(host: _Host, result: Mapping[str, Any]) -> None:
+    """Keep what a module warned of, such as a file that was damaged and has come again."""
+    told = result.get("warnings")
+    for warning in told if isinstance(told, list) else []:
+        if isinstance(warning, str) and warning not in host.notices:
+            host.notices.append(warning)
 
 
 def _read_failure(host: _Host, kind: str, result: Mapping[str, Any], step: Step) -> None:
@@ -557,6 +573,11 @@ def _read_report(host: _Host, result: Mapping[str, Any], step: Step) -> None:
         host.reports.append(Report(*(_text(result, word) for word in ("path", "report", "page", "recommended"))))
 
 
+def _read_store(host: _Host, result: Mapping[str, Any], step: Step) -> None:
+    del step
+    host.store = store_of(own_words(result))
+
+
 _READERS = {
     "server": _read_server,
     "server_info": _read_server_info,
@@ -564,6 +585,7 @@ _READERS = {
     "server_hold": _read_server_info,
     "benchmark_report": _read_report,
     "model": _read_model,
+    "model_store": _read_store,
     "preflight": _read_preflight,
 }
 
@@ -715,6 +737,7 @@ def _finish(name: str, host: _Host, stats: Mapping[str, Any] | None) -> HostResu
         notices=tuple(host.notices),
         fits=host.fits,
         reports=tuple(host.reports),
+        store=host.store,
         error=error,
         steps=tuple(host.steps),
     )

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 # Commands whose playbook has another name.
-_PLAYBOOKS = {"apply": "site", "tune": "tournament", "restore": "tournament"}
+_PLAYBOOKS = {"apply": "site", "tune": "tournament", "restore": "tournament"} | {
+    f"models {action}": "models" for action in ("list", "verify", "prune")
+}
 
 
 class _Silence:
@@ -134,6 +136,39 @@ class Site:
             The results.
         """
         return self._run("remove", check=check, diff=diff, progress=progress)
+
+    def models(
+        self,
+        action: str = "list",
+        names: Sequence[str] = (),
+        *,
+        check: bool = False,
+        diff: bool = False,
+        progress: Progress | None = None,
+    ) -> RunResult:
+        """Look at the models that the hosts have.
+
+        Args:
+            action: `list` tells what there is and who needs it, `verify` reads every byte again, and `prune` removes
+                what neither a server nor the inventory needs.
+            names: Names of models to look at; all of them if empty.
+            check: Change nothing.
+            diff: Let modules report differences.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results; `hosts[].store` has what there is. What is damaged is among the host's `problems`, and then
+            `ok` is False.
+        """
+        words = {"models_action": action, "models_names": list(names)}
+        result = self._run(f"models {action}", check=check, diff=diff, extra_vars=words, progress=progress)
+        stores = [host.store for host in result.hosts if host.store]
+        entries = [(*store.versions, *store.leftovers, *(store.removed or ())) for store in stores]
+        unknown = sorted(set(names) - {version.name for found in entries for version in found})
+        if result.ok and unknown:
+            msg = f"no host has a model named {', '.join(unknown)}: `llmops models list` tells what they have"
+            raise UsageError(msg)
+        return result
 
     def benchmark(self, *, load: Mapping[str, Any] | None = None, progress: Progress | None = None) -> RunResult:
         """Put load on servers that run, and report how fast they answer. Changes nothing.

@@ -25,7 +25,24 @@ if TYPE_CHECKING:
 WHO = "llmops lab <lab@example.org> 1767225600 +0000"
 BRANCH = "refs/heads/main"
 
-Tree = dict[str, "bytes | Tree"]
+
+@dataclass(frozen=True)
+class Symlink:
+    """A symbolic link, as git keeps it: a file that holds its target."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Submodule:
+    """Another repository's commit in a file's place."""
+
+    commit: str
+
+
+#: What can stand under a name: a file, or what is none.
+Content = bytes | Symlink | Submodule
+Tree = dict[str, "Content | Tree"]
 
 
 def pointer(sha256: str, size: int) -> bytes:
@@ -56,16 +73,23 @@ class _Objects:
     def add_tree(self, tree: Tree) -> str:
         rows = []
         for name, content in tree.items():
-            if isinstance(content, bytes):
-                rows.append((name.encode(), b"100644", self.add("blob", content)))
-            else:
-                rows.append((name.encode(), b"40000", self.add_tree(content)))
+            rows.append((name.encode(), *self._add_entry(content)))
         # Git sorts directories as if their names ended with a slash.
         rows.sort(key=lambda row: row[0] + (b"/" if row[1] == b"40000" else b""))
         return self.add("tree", b"".join(mode + b" " + name + b"\0" + bytes.fromhex(oid) for name, mode, oid in rows))
 
+    def _add_entry(self, content: Content | Tree) -> tuple[bytes, str]:
+        """Give mode and id."""
+        if isinstance(content, bytes):
+            return b"100644", self.add("blob", content)
+        if isinstance(content, Symlink):
+            return b"120000", self.add("blob", content.target.encode())
+        if isinstance(content, Submodule):
+            return b"160000", content.commit
+        return b"40000", self.add_tree(content)
 
-def write_repository(directory: Path, files: Mapping[str, bytes], message: str) -> str:
+
+def write_repository(directory: Path, files: Mapping[str, Content], message: str) -> str:
     """Make a bare repository (replacing what is there) and give its commit.
 
     Args:
@@ -91,7 +115,7 @@ def write_repository(directory: Path, files: Mapping[str, bytes], message: str) 
     return revision
 
 
-def nest(files: Mapping[str, bytes]) -> Tree:
+def nest(files: Mapping[str, Content]) -> Tree:
     """Turn flat paths into nested directories."""
     root: Tree = {}
     for path, content in files.items():
@@ -99,7 +123,7 @@ def nest(files: Mapping[str, bytes]) -> Tree:
         place = root
         for parent in parents:
             child = place.setdefault(parent, {})
-            if isinstance(child, bytes):
+            if not isinstance(child, dict):
                 raise ValueError(f"{path}: {parent} is a file and a directory")  # noqa: TRY004  # the value is wrong, not its type
             place = child
         place[name] = content

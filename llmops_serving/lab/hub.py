@@ -85,6 +85,8 @@ class Repo:
     gated: bool = False
     #: LFS objects that the hub does not have although the pointers are there
     lost: frozenset[str] = field(default_factory=frozenset)
+    #: entries of the git tree that are no files, by path
+    others: Mapping[str, gitrepo.Symlink | gitrepo.Submodule] = field(default_factory=dict)
 
 
 def directory(root: Path, only: tuple[str, ...] = ()) -> dict[str, Source]:
@@ -175,7 +177,8 @@ def publish(target: Path, repos: Mapping[str, Repo]) -> dict[str, RepoFacts]:
                     (target / "cdn" / name / known.sha256).unlink()
             else:
                 entries[file], in_git[file] = _store_plain(target, name, file, source)
-        revision = gitrepo.write_repository(target / "git" / f"{name}.git", in_git, f"{name} of the lab")
+        tree = {**in_git, **repo.others}
+        revision = gitrepo.write_repository(target / "git" / f"{name}.git", tree, f"{name} of the lab")
         manifest["repos"][name] = {"revision": revision, "gated": repo.gated, "files": entries}
         facts[name] = RepoFacts(revision, true)
     # Last and in one step: the running hub reads it again when it changes.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.llmops.serving.plugins.module_utils._ca_file import ca_file
 from ansible_collections.llmops.serving.plugins.module_utils._fit import server_fits
 from ansible_collections.llmops.serving.plugins.module_utils._gpu_health import gpu_choice_problems, gpu_health
 from ansible_collections.llmops.serving.plugins.module_utils._gpu_preflight import (
@@ -52,6 +53,8 @@ class Look:
         self.notices: list[str] = list(params["notices"])
         # Whether the driver that is to come decides something.
         self.awaited = False
+        # Whom to trust at hub and registries, where that is not whom the system trusts.
+        self.ca_path: str | None = None
         self.host = host_facts(model_dir=params["model_dir"])
         if self.elsewhere:
             self.host = _with_hardware(self.host, params["hardware"])
@@ -70,9 +73,10 @@ class Look:
         else:
             self.problems += [*host_problems(self.host), *port_problems(self.servers, self.host["ports"])]
         variants = self._gpus() if self.cuda else {}
-        plans = self._models()
-        self._images(plans)
-        fits = self._memory(plans)
+        with ca_file(self.params["ca"]) as self.ca_path:
+            plans = self._models()
+            self._images(plans)
+            fits = self._memory(plans)
         return {
             # A hub that does not answer is the same problem for each of its models.
             "problems": list(dict.fromkeys(self.problems)),
@@ -119,7 +123,11 @@ class Look:
         plans: dict[str, ModelPlan] = {}
         try:
             plans = plan_models(
-                params["models"], path=params["model_dir"], hub_url=params["hub_url"], token=params["token"] or ""
+                params["models"],
+                path=params["model_dir"],
+                hub_url=params["hub_url"],
+                token=params["token"] or "",
+                ca_path=self.ca_path,
             )
         except ModelError as exc:
             self.problems.append(str(exc))
@@ -130,7 +138,9 @@ class Look:
     def _images(self, plans: dict[str, ModelPlan]) -> None:
         if self.elsewhere:
             return
-        lines, needs, requires = image_needs(self.servers, self.host["docker"]["root_dir"], for_gpus=self.cuda)
+        lines, needs, requires = image_needs(
+            self.servers, self.host["docker"]["root_dir"], for_gpus=self.cuda, ca_path=self.ca_path
+        )
         self.problems += lines
         for server in self.servers if self.cuda else ():
             # Where the engine's definition knows better than the image itself, the choice was made by it.
@@ -149,7 +159,13 @@ class Look:
         if self.cuda and not any(gpu["uuid"] for gpu in self.host["gpus"]):
             return []  # no GPU that answers: said above, or its driver is to come
         params = self.params
-        shapes = read_shapes(plans, path=params["model_dir"], hub_url=params["hub_url"], token=params["token"] or "")
+        shapes = read_shapes(
+            plans,
+            path=params["model_dir"],
+            hub_url=params["hub_url"],
+            token=params["token"] or "",
+            ca_path=self.ca_path,
+        )
         demands = [server["demand"] for server in self.servers if server["demand"]]
         fits = server_fits(demands, shapes, self.host)
         for demand, fit in zip(demands, fits):  # noqa: B905  strict came with Python 3.10

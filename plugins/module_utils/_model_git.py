@@ -135,7 +135,7 @@ class Git:
                 capture_output=True,
                 encoding="utf-8",
                 errors="surrogateescape",
-                env=_environment(secret),
+                env=_environment(secret, self.ca_path),
                 timeout=_FETCH_LIMIT_S,
                 check=False,
             )
@@ -323,7 +323,7 @@ def _follow(
     )
 
 
-def _environment(secret: Mapping[str, str]) -> dict[str, str]:
+def _environment(secret: Mapping[str, str], ca_path: str = "") -> dict[str, str]:
     """The environment for git: no repository, trace or prompt from outside, nothing but http(s)."""
     kept = {
         name: value
@@ -342,6 +342,9 @@ def _environment(secret: Mapping[str, str]) -> dict[str, str]:
             "XDG_CONFIG_HOME": os.path.sep + "nonexistent",
         }
     )
+    if ca_path:
+        # For git the environment wins over every setting.
+        kept["GIT_SSL_CAINFO"] = ca_path
     kept.update(secret)
     return kept
 

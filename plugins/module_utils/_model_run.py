@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.llmops.serving.plugins.module_utils._ca_file import ca_file
 from ansible_collections.llmops.serving.plugins.module_utils._model_apply import Fetcher, FetchError, Outcome, report
 from ansible_collections.llmops.serving.plugins.module_utils._model_git import Git
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient
@@ -43,6 +44,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "hub_url": {"type": "str", "default": "https://huggingface.co"},
     "token": {"type": "str", "default": "", "no_log": True},
     "ca_path": {"type": "path"},
+    "ca": {"type": "str", "default": ""},
     "verify": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 30},
     "connections": {"type": "int", "default": CONNECTIONS},
@@ -64,6 +66,11 @@ def run(params: Mapping[str, Any], check_mode: bool, git: str | None) -> dict[st
     Returns:
         The module's result; ``msg`` is there after a failure, ``warnings`` always.
     """
+    with ca_file(params["ca"], params["ca_path"]) as ca_path:
+        return _run(dict(params, ca_path=ca_path), check_mode, git)
+
+
+def _run(params: Mapping[str, Any], check_mode: bool, git: str | None) -> dict[str, Any]:
     store = Store(params["path"])
     models: Mapping[str, Any] = params["models"]
     names = [str(name) for name in models]

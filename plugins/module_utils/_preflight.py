@@ -104,7 +104,7 @@ def port_problems(servers: list[dict[str, t.Any]], ports: list[dict[str, t.Any]]
 
 
 def image_needs(
-    servers: list[dict[str, t.Any]], docker_dir: str, for_gpus: bool = False
+    servers: list[dict[str, t.Any]], docker_dir: str, for_gpus: bool = False, ca_path: str | None = None
 ) -> tuple[list[str], list[DiskNeed], dict[str, str]]:
     """Ask the registries for the images that the host does not have yet.
 
@@ -112,13 +112,14 @@ def image_needs(
         servers: `name` and `image` of each server.
         docker_dir: Where Docker keeps its images.
         for_gpus: Whether to ask what the images need of a driver.
+        ca_path: A file with further certificates to trust.
 
     Returns:
         The problems, what the images need on disk, and by image its NVIDIA_REQUIRE_CUDA.
     """
     problems, needs, requires = [], [], {}
     for image in dict.fromkeys(server["image"] for server in servers if not _has_image(server)):
-        answer = check_image(image, for_gpus=for_gpus)
+        answer = check_image(image, for_gpus=for_gpus, ca_path=ca_path)
         requires[image] = answer.requires
         if answer.problem:
             name = next(server["name"] for server in servers if server["image"] == image)

@@ -74,6 +74,10 @@ options:
   ca_path:
     description: File with the certificates to trust instead of the system's.
     type: path
+  ca:
+    description: The same as text, PEM. O(ca_path) wins.
+    type: str
+    default: ""
   verify:
     description: Hash every file that is there; a damaged one is named in a warning and fetched again.
     type: bool

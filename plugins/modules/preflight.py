@@ -114,6 +114,10 @@ options:
   token:
     description: Token for the hub.
     type: str
+  ca:
+    description: Certificates, PEM, to trust at the hub instead of the system's, and at registries besides them.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -207,6 +211,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "model_dir": {"type": "path", "default": "/var/lib/llmops/models"},
     "hub_url": {"type": "str", "default": "https://huggingface.co"},
     "token": {"type": "str", "no_log": True},
+    "ca": {"type": "str", "default": ""},
 }
 
 

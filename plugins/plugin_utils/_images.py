@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.llmops.serving.plugins.module_utils._registry import Reference, parse_reference
+from ansible_collections.llmops.serving.plugins.module_utils._registry_names import Reference, parse_reference
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._images import mirrored, pinned
 
@@ -54,7 +55,8 @@ def model_names(server: Mapping[str, t.Any]) -> list[str]:
 
 def format_of(model: Mapping[str, t.Any]) -> str:
     """Tell a model's format by its entry in `serving_models`: one .gguf file, or a repository of safetensors."""
-    single = str(model.get("file") or model.get("url") or "")
+    # A signed address has more behind the file's name.
+    single = str(model.get("file") or urlsplit(str(model.get("url") or "")).path)
     return "gguf" if single.lower().endswith(".gguf") else "safetensors"
 
 

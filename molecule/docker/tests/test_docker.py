@@ -25,3 +25,10 @@ def test_options_of_others_are_kept(host: Host) -> None:
         log = {"max-size": "1m", "max-file": "3"}
         assert options == {"debug": False, "live-restore": False, "log-opts": log}
         assert host.check_output("docker info --format '{{.LiveRestoreEnabled}}'") == "false"
+
+
+def test_the_authority_of_the_site_is_trusted_at_its_mirrors(host: Host) -> None:
+    ca = host.file("/etc/docker/certs.d/registry.example:5000/ca.crt")
+    assert ca.content_string == "-----BEGIN CERTIFICATE-----\nbm8gcmVhbCBvbmU=\n-----END CERTIFICATE-----\n"
+    assert (ca.user, ca.mode) == ("root", 0o644)
+    assert host.check_output("ls /etc/docker/certs.d") == "registry.example:5000"

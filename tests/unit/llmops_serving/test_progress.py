@@ -119,3 +119,43 @@ def test_a_terminal_sees_what_runs_now() -> None:
 
     assert "hello" in out.getvalue()
     assert "Run" in out.getvalue()
+
+
+SAID = "x: 1.2 of 15.3 GiB, 310.0 MiB/s, 46 s left"
+
+
+def said(text: str, kind: str = "verbose") -> dict[str, Any]:
+    return {"event": kind, "stdout": text, "event_data": {}}
+
+
+def test_a_task_at_work_says_how_far_it_has_come() -> None:
+    tracker = Tracker()
+    tracker.feed(event("runner_on_start"))
+
+    assert tracker.hear(said(f"  lab1 {SAID}\r\n  lab2 {SAID}")) == [("lab1", SAID)], "lab2 is not at work"
+    assert tracker.running["lab1"].said == SAID
+    for other in (
+        said(f"lab1 {SAID}"),
+        said("  lab1 nothing"),
+        said(f"  lab1 {SAID}", "warning"),
+        event("runner_on_ok"),
+    ):
+        assert not tracker.hear(other)
+
+
+def test_what_a_task_says_is_a_line_of_a_log_and_not_said_twice() -> None:
+    start, done = event("runner_on_start"), event("runner_on_ok", res={"changed": True}, duration=52.0)
+    line = "lab1  x: 1.2 of 15.3 GiB, 310.0 MiB/s, 46 s left\n"
+
+    assert lines(start, said(f"  lab1 {SAID}"), done) == f"{line}lab1  changed  Run  52.0 s\n"
+    assert lines(start, said(f"  lab1 {SAID}"), raw=True) == f"  lab1 {SAID}\n"
+
+
+def test_a_terminal_sees_how_far_a_task_has_come() -> None:
+    out = io.StringIO()
+    with ConsoleProgress(Console(file=out, width=100, force_terminal=True)) as shown:
+        shown.event(event("runner_on_start"))
+        shown.event(said(f"  lab1 {SAID}"))
+        shown.say("hello")
+
+    assert SAID in out.getvalue()

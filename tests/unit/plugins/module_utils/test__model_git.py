@@ -157,3 +157,9 @@ def test_missing_blob(fake: FakeHub, tmp_path: Path) -> None:
     tree = fetch(fake, tmp_path, fake.add_repo("a/b", {"x": b"x"}))
     with pytest.raises(ModelError, match="is missing from what the hub sent"):
         tree.write([TreeFile("y", 1, "2" * 40)], tmp_path / "tree")
+
+
+def test_certificates_that_are_named_win_over_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_SSL_CAINFO", "/etc/other.pem")
+    assert _model_git._environment({})["GIT_SSL_CAINFO"] == "/etc/other.pem"
+    assert _model_git._environment({}, "/etc/ca.pem")["GIT_SSL_CAINFO"] == "/etc/ca.pem"

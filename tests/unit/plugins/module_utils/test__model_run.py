@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _model_run
 from ansible_collections.llmops.serving.plugins.module_utils._model_run import ARGUMENTS, run
+from ansible_collections.llmops.serving.plugins.plugin_utils._certificate import certificate_for
 from tests.unit.plugins.fake_hub import FakeHub, fake_hub, gguf, safetensors, sha256
 
 if TYPE_CHECKING:
@@ -200,3 +202,20 @@ def test_no_models(host: Host) -> None:
         "warnings": [],
         "diff": {"before": "", "after": "", "before_header": "models", "after_header": "models"},
     }
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_hub_of_a_sites_own_authority(host: Host, tmp_path: Path, check_mode: bool) -> None:
+    certificate, key = certificate_for(["127.0.0.1"])
+    (tmp_path / "tls.pem").write_text(certificate + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.pem")
+    with fake_hub(tmp_path / "secure") as secure:
+        secure.add_file("a/b", REV, "x.gguf", DATA, lfs=False)
+        server = secure._servers[0]
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        url = secure.url.replace("http:", "https:")
+        refused = host.run(check_mode, models={"x": FILE}, hub_url=url)
+        assert "the certificate of" in refused["msg"]
+        result = host.run(check_mode, models={"x": FILE}, hub_url=url, ca=certificate)
+    assert (result.get("msg"), result["changed"]) == (None, True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,6 @@ from tests.unit.plugins.run_module import run_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MIB = 1 << 20
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -208,3 +208,18 @@ def test_documentation_and_arguments_agree() -> None:
 def test_examples_use_options_that_there_are() -> None:
     for task in yaml.safe_load(preflight.EXAMPLES):
         assert set(task["llmops.serving.preflight"]) <= set(preflight.ARGUMENTS)
+
+
+def test_registries_are_asked_with_the_authority_of_the_site(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+
+    def check_image(_image: str, *, ca_path: str | None, **_words: Any) -> ImageAnswer:
+        seen.append(Path(ca_path).read_text(encoding="ascii") if ca_path else None)
+        return ImageAnswer(ok=True, size=1)
+
+    monkeypatch.setattr(_preflight, "check_image", check_image)
+    for ca in ("the authority", ""):
+        ask(capsys, hub, tmp_path, models={}, ca=ca)
+    assert seen == ["the authority", None]
