@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_check import POINTER_MAX, parse_pointer
-from ansible_collections.llmops.serving.plugins.module_utils._model_http import CHUNK, origin
+from ansible_collections.llmops.serving.plugins.module_utils._model_http import CHUNK, HttpError, origin, retry_delay
 from ansible_collections.llmops.serving.plugins.module_utils._model_hub import GitRemote, Hub, git_login
 from ansible_collections.llmops.serving.plugins.module_utils._model_select import TreeFile
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 _FETCH_LIMIT_S = 3600
 _SYMLINKS_MAX = 8
+# What git says of a server that is busy, and of a connection that broke: asking again may help.
+_PASSING = re.compile(
+    r"(returned error:|HTTP) (408|429|50[0234])\b|RPC failed; curl \d|early EOF|unexpected disconnect"
+    r"|Connection (reset|refused)|Empty reply|Could not resolve host|non-properly terminated|timed out",
+    re.IGNORECASE,
+)
 # The names of the secrets are in argv, their values only in git's own environment.
 _HELPER = (
     '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$LLMOPS_GIT_USER" "$LLMOPS_GIT_PASSWORD"; }; f'
@@ -71,23 +77,18 @@ class Git:
         if hub.token and origin(remote.url) == origin(hub.url):
             secret["LLMOPS_GIT_USER"], secret["LLMOPS_GIT_PASSWORD"] = git_login(hub.token)
             options = ["-c", "credential.helper=" + _HELPER]
-        found = self._run(
-            [
-                *options,
-                "--git-dir=" + str(folder),
-                "fetch",
-                "--quiet",
-                "--depth=1",
-                "--no-tags",
-                "--no-recurse-submodules",
-                remote.url,
-                spec.revision,
-            ],
-            secret,
-            check=False,
-        )
-        if found.returncode:
-            raise self._explain(hub, spec, found.stderr)
+        words = ["fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", remote.url, spec.revision]
+        attempt = 1
+        while True:
+            found = self._run([*options, "--git-dir=" + str(folder), *words], secret, check=False)
+            if not found.returncode:
+                break
+            # git does not tell how long a server asks to wait, so the pauses are those of a silent one.
+            if not _PASSING.search(found.stderr) or attempt >= hub.client.retry.attempts:
+                raise self._explain(hub, spec, found.stderr)
+            passing = HttpError("network", remote.url, _cause(found.stderr))
+            hub.client.sleep(retry_delay(hub.client.retry, passing, attempt))
+            attempt += 1
         commit = self._run(["--git-dir=" + str(folder), "rev-parse", "FETCH_HEAD^{commit}"], {}).stdout.strip()
         if commit != spec.revision:
             raise ModelError(

@@ -387,19 +387,23 @@ class Store:
         found = [Manifest.load(path) for path in sorted((self.root / name).glob("*.json"))]
         return [manifest for manifest in found if manifest is not None]
 
-    def remove(self, name: str) -> bool:
-        """Remove all versions of a model: first the manifests, so that no half-removed tree counts as complete."""
-        for left in self.leftovers():
-            # What follows the name is the version, which has no dash of its own.
-            if left.name.rpartition("-")[0] == name:
-                shutil.rmtree(str(left), ignore_errors=True)
+    def has(self, name: str) -> bool:
+        """Whether anything of a model is there: a version, or what an unfinished fetch left."""
+        return (self.root / name).is_dir() or bool(self._leftovers_of(name))
+
+    def remove(self, name: str) -> None:
+        """Remove all of a model: first the manifests, so that no half-removed tree counts as complete."""
+        for left in self._leftovers_of(name):
+            shutil.rmtree(str(left), ignore_errors=True)
         folder = self.root / name
-        if not folder.is_dir():
-            return False
-        for path in folder.glob("*.json"):
-            path.unlink()
-        shutil.rmtree(str(folder))
-        return True
+        if folder.is_dir():
+            for path in folder.glob("*.json"):
+                path.unlink()
+            shutil.rmtree(str(folder))
+
+    def _leftovers_of(self, name: str) -> list[Path]:
+        # What follows the name is the version, which has no dash of its own.
+        return [left for left in self.leftovers() if left.name.rpartition("-")[0] == name]
 
     def remove_version(self, name: str, key: str) -> None:
         """Remove one version: first its manifest, so that no half-removed tree counts as complete."""

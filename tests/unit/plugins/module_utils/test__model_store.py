@@ -207,8 +207,9 @@ def test_folder_without_manifest_is_replaced(store: Store) -> None:
 
 def test_remove(store: Store) -> None:
     store.publish(SPEC, fill(store), merge=False, marks={})
-    assert store.remove("x")
-    assert not store.remove("x")
+    assert store.has("x")
+    store.remove("x")
+    assert not store.has("x")
     assert not (store.root / "x").exists()
 
 
