@@ -9,6 +9,7 @@ All of it is made on this machine at the first start and lies in the lab's direc
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 import subprocess
 from typing import TYPE_CHECKING
@@ -49,13 +50,13 @@ def ensure_certificate(paths: Paths, name: str, hosts: Sequence[str]) -> tuple[P
     Args:
         paths: the lab.
         name: base name of the two files.
-        hosts: DNS names the certificate is for.
+        hosts: DNS names and IP addresses the certificate is for.
     """
     certificate, key = paths.pki / f"{name}.crt", paths.pki / f"{name}.key"
     if _valid(certificate) and key.exists():
         return certificate, key
     request, extensions = paths.pki / f"{name}.csr", paths.pki / f"{name}.ext"
-    alternatives = ",".join(f"DNS:{host}" for host in hosts)
+    alternatives = ",".join(f"{_kind(host)}:{host}" for host in hosts)
     extensions.write_text(
         f"subjectAltName={alternatives}\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n", encoding="ascii"
     )
@@ -66,6 +67,14 @@ def ensure_certificate(paths: Paths, name: str, hosts: Sequence[str]) -> tuple[P
     _call(["openssl", "x509", "-req", "-in", str(request), *signing, *validity, "-out", str(certificate)])
     key.chmod(0o600)
     return certificate, key
+
+
+def _kind(host: str) -> str:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "DNS"
+    return "IP"
 
 
 def _make_ca(paths: Paths) -> None:

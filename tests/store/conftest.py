@@ -34,8 +34,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture(scope="session")
 def fronts(hub: Hub) -> Iterator[Proxy]:
-    # The second entry is for the fronts that are asked by address.
-    names = ["localhost", "localhost,IP:127.0.0.1"]
+    names = ["localhost", "127.0.0.1"]
     certificate, key = pki.ensure_certificate(hub.paths, "fronts", names)
     proxy = Proxy(hub.port, hub.paths.ca_cert, certificate, key)
     yield proxy
