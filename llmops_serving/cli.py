@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from llmops_serving.bench_cli import add_bench_parsers, run_on
 from llmops_serving.bundle_cli import add_bundle_parser
@@ -185,7 +186,8 @@ def _show(result: RunResult, *, as_json: bool) -> None:
 
 def _print(something: RenderableType) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _LOG_WIDTH)
-    console.print(something)
+    # A line of its own may hold a path or a command, which a break would spoil.
+    console.print(something, soft_wrap=isinstance(something, Text))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -21,6 +21,13 @@ import yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
+
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as a log takes, not as the terminal that tests happen to run in."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 PLAY = """
 - name: Serve what the inventory says
   hosts: serving
