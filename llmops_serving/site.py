@@ -158,7 +158,8 @@ class Site:
 
         Returns:
             The results; `hosts[].store` has what there is. What is damaged is among the host's `problems`, and then
-            `ok` is False.
+            `ok` is False. A name that no host has raises `UsageError`, or is among the `errors` of a prune that removed
+            others.
         """
         words = {"models_action": action, "models_names": list(names)}
         result = self._run(f"models {action}", check=check, diff=diff, extra_vars=words, progress=progress)
@@ -167,6 +168,9 @@ class Site:
         unknown = sorted(set(names) - {version.name for found in entries for version in found})
         if result.ok and unknown:
             msg = f"no host has a model named {', '.join(unknown)}: `llmops models list` tells what they have"
+            if result.changed and not check:
+                # What is gone must be told.
+                return replace(result, ok=False, errors=(*result.errors, msg))
             raise UsageError(msg)
         return result
 

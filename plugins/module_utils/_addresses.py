@@ -66,8 +66,18 @@ def parse(text: str) -> Address | None:
 
 
 def candidates(names: Sequence[str]) -> list[str]:
-    """Choose by which names others may reach this host: those given, without what means the host itself, once each."""
-    return list(dict.fromkeys(name.strip("[]") for name in names if name and not is_loopback(name)))
+    """Choose by which names others may reach this host: those given, without what means the host itself, once each.
+
+    Names that cannot be names of the DNS, as an inventory may give to hosts, are left out too.
+    """
+    return list(dict.fromkeys(name.strip("[]") for name in names if _is_name(name) and not is_loopback(name)))
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return bool(text.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _leads_out(address: Address) -> bool:

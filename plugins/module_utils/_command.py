@@ -17,6 +17,10 @@ class CommandError(Exception):
     """A program could not be run, failed, or took too long; the message is its last words."""
 
 
+class MissingError(CommandError):
+    """The host has no such program."""
+
+
 class Completed(t.NamedTuple):
     """What a program left behind."""
 
@@ -37,7 +41,7 @@ def run(argv: list[str], timeout: float = 60, check: bool = True) -> Completed:
         Its exit code and what it printed.
 
     Raises:
-        CommandError: The program is missing, too slow, or failed while `check` is set.
+        CommandError: The program is missing (`MissingError`), too slow, or failed while `check` is set.
     """
     environment = dict(os.environ, LC_ALL="C", LANGUAGE="C")
     try:
@@ -45,7 +49,7 @@ def run(argv: list[str], timeout: float = 60, check: bool = True) -> Completed:
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, env=environment, check=False
         )
     except FileNotFoundError:
-        raise CommandError(f"{argv[0]} is not installed") from None
+        raise MissingError(f"{argv[0]} is not installed") from None
     except subprocess.TimeoutExpired:
         raise CommandError(f"{' '.join(argv[:3])} took more than {timeout:g} s") from None
     result = Completed(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))

@@ -85,6 +85,9 @@ class Peer:
         found = self._manifests.get(spec.name)
         if found is None or found.key != spec.key or not found.serves(spec):
             return None
+        if (found.include, found.exclude) != (spec.include, spec.exclude):
+            # Another choice of the same revision's files.
+            return None
         digests = {entry.path: entry.sha256 for entry in found.files}
         wanted = [stored_name(spec, path) for path in spec.files]
         if any(path not in digests or spec.sha256 not in ("", digests[path]) for path in wanted):
@@ -138,9 +141,12 @@ class Peer:
         threads = [threading.Thread(target=self._knock, args=(url, found), daemon=True) for url in self.urls]
         for thread in threads:
             thread.start()
-        for thread in threads:
+        for url, thread in zip(self.urls, threads):  # noqa: B905 - as long as each other
+            # Nobody waits for a way that is not needed, say for a name that no server knows.
             thread.join()
-        self._url = next((url for url in self.urls if found[url] == ""), "")
+            if found[url] == "":
+                self._url = url
+                break
         if self._url:
             threading.Thread(target=self._greet, daemon=True).start()
         else:

@@ -11,8 +11,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, MissingError, run
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Store, server_names
+from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
 
 if TYPE_CHECKING:
@@ -20,28 +21,34 @@ if TYPE_CHECKING:
 
     Version = tuple[str, str]
 
-# The source of a mount, as the unit of a server names it.
-_SOURCE = re.compile(r"\bsrc=([^,\s\"']+)")
+# The source of a mount, as the unit of a server names it: up to the comma, blanks and all, and escaped for systemd.
+_SOURCE = re.compile(r"\bsrc=([^,\n]+)")
+_ESCAPED = re.compile(r'\\([\\"])|([%$])\2')
 
 
-def references(store_root: str | Path) -> dict[Version, list[str]]:
+def references(store_root: str | Path, careful: bool = False) -> dict[Version, list[str]]:
     """Find who refers to the versions of a store.
 
-    Reads some small files and asks Docker once; a Docker that does not answer runs nothing here.
+    Reads some small files and asks Docker once.
 
     Args:
         store_root: The folder of the model store.
+        careful: Whether to raise where a Docker that is installed does not tell what runs, as before a removal.
+            Otherwise what it runs is left out.
 
     Returns:
         By name and key of the version who refers to it, such as ``server chat``, ``server chat (kept generation 2)``
         or ``container debug``; versions that nobody refers to are left out.
+
+    Raises:
+        ModelError: Docker does not answer, and `careful` is set: containers may run all the same.
     """
     root = Path(os.path.realpath(str(store_root)))
     found: dict[Version, list[str]] = {}
     for server in server_names():
         for version, who in _of_server(server, root):
             found.setdefault(version, []).append(who)
-    for who, sources in [*_units(), *_containers()]:
+    for who, sources in [*_units(), *_containers(careful)]:
         for version in _versions(sources, root):
             names = found.setdefault(version, [])
             # What a server mounts is told once, by the server.
@@ -79,11 +86,13 @@ def _units() -> Iterator[tuple[str, list[str]]]:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        yield "server " + path.stem[len("llmops-") :], _SOURCE.findall(text)
+        sources = [_ESCAPED.sub(r"\1\2", source) for source in _SOURCE.findall(text)]
+        yield "server " + path.stem[len("llmops-") :], sources
 
 
-def _containers() -> Iterator[tuple[str, list[str]]]:
+def _containers(careful: bool) -> list[tuple[str, list[str]]]:
     """Give each running container and what it mounts."""
+    found = []
     try:
         ids = run(["docker", "ps", "--quiet", "--no-trunc"]).out.split()
         # One may end in between; the others are told all the same.
@@ -92,9 +101,17 @@ def _containers() -> Iterator[tuple[str, list[str]]]:
             mounts = [str(mount.get("Source") or "") for mount in container.get("Mounts") or []]
             name = str(container.get("Name") or container["Id"][:12]).lstrip("/")
             server = ((container.get("Config") or {}).get("Labels") or {}).get("llmops.server")
-            yield (f"server {server}" if server else f"container {name}"), mounts
-    except (CommandError, ValueError, KeyError, TypeError, AttributeError):
-        return
+            found.append((f"server {server}" if server else f"container {name}", mounts))
+    except MissingError:
+        return []
+    except (CommandError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if careful:
+            raise ModelError(
+                "docker",
+                f"it does not tell which containers run, so nothing is removed that one may use ({error}); see that "
+                "`docker ps` answers on the host",
+            ) from error
+    return found
 
 
 def _versions(paths: Iterable[str], root: Path) -> list[Version]:

@@ -214,7 +214,7 @@ def _planned(store: Store, spec: ModelSpec, plan: ModelPlan, hub_url: str) -> di
 def _absent(store: Store, names: Sequence[str], check_mode: bool) -> dict[str, Any]:
     for name in names:
         check_name(name)
-    there = [name for name in names if (store.root / name).is_dir()]
+    there = [name for name in names if store.has(name)]
     _refuse_referred(store, there)
     if there and not check_mode:
         with store.lock():
@@ -228,7 +228,7 @@ def _absent(store: Store, names: Sequence[str], check_mode: bool) -> dict[str, A
 
 def _refuse_referred(store: Store, names: Sequence[str]) -> None:
     """Refuse to take a model from a server that would not start again without it."""
-    used = references(store.root) if names else {}
+    used = references(store.root, careful=True) if names else {}
     for name, key in sorted(used):
         if name in names:
             raise ModelError(

@@ -268,8 +268,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self) -> None:
         offer = self.server.offer
         if not offer.knows(self.headers.get("Authorization", "")):
-            # Nothing is told, not even whether a file is there, and the connection is over.
-            self.close_connection = True
+            # Nothing is told, not even whether a file is there, and by this header the connection is over here too.
             self._head(HTTPStatus.UNAUTHORIZED, {"Connection": "close"})
             return
         with offer.busy():

@@ -49,6 +49,8 @@ def run(params: Mapping[str, Any], check_mode: bool, progress: str | None = None
         # What is wanted is not known, so nothing is known to be unwanted.
         return _failure(list(problems.values()), {})
     try:
+        if store.root.exists() and not store.root.is_dir():
+            raise ModelError("serving_model_dir", f"{store.root} is no folder; name the one that holds the models")
         if params["action"] == "prune":
             return _prune(store, wanted, params["names"], check_mode)
         found = _look(store, wanted, params["names"])
@@ -76,8 +78,8 @@ class _Found(NamedTuple):
         return [*self.versions, *self.leftovers]
 
 
-def _look(store: Store, wanted: set[tuple[str, str]], names: Sequence[str]) -> _Found:
-    versions, leftovers = look(store, wanted)
+def _look(store: Store, wanted: set[tuple[str, str]], names: Sequence[str], careful: bool = False) -> _Found:
+    versions, leftovers = look(store, wanted, careful)
     have = sorted({version.name for version in versions} | {left.name for left in leftovers})
     # Another host of the play may have it.
     warnings = [
@@ -124,7 +126,7 @@ def _prune(store: Store, wanted: set[tuple[str, str]], names: Sequence[str], che
     with contextlib.ExitStack() as held:
         if not check_mode and store.root.is_dir():
             held.enter_context(store.lock())
-        found = _look(store, wanted, names)
+        found = _look(store, wanted, names, careful=True)
         going = [entry for entry in found.entries if not entry.reasons]
         if not check_mode:
             for entry in going:

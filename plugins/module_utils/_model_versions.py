@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 from dataclasses import dataclass, replace
@@ -123,17 +125,23 @@ class Damage:
     problem: str
 
 
-def look(store: Store, wanted: Collection[tuple[str, str]]) -> tuple[list[Version], list[Leftover]]:
+def look(
+    store: Store, wanted: Collection[tuple[str, str]], careful: bool = False
+) -> tuple[list[Version], list[Leftover]]:
     """See what the store has.
 
     Args:
         store: The store; it need not be there.
         wanted: Name and key of the versions that the inventory wants.
+        careful: Whether something is to be removed, as for ``references``.
 
     Returns:
         The versions, and what unfinished fetches have left.
+
+    Raises:
+        ModelError: It is not known what containers run, and ``careful`` is set.
     """
-    used = references(store.root)
+    used = references(store.root, careful)
     versions = [
         _version(store, name, key, (name, key) in wanted, used.get((name, key), []))
         for name in store.names()
@@ -232,11 +240,9 @@ def _problem(version: Version, path: str, size: int) -> str:
 def _disk_bytes(path: Path) -> int:
     """What a folder takes of the disk; files that are fetched in ranges have holes."""
     total = 0
-    for place in path.rglob("*"):
-        try:
-            found = place.lstat()
-        except OSError:
-            # Somebody is at work there.
-            continue
-        total += 0 if place.is_dir() else found.st_blocks * _BLOCK
+    # Not Path.rglob, which fails where somebody at work there removes a folder under it.
+    for folder, _folders, names in os.walk(str(path)):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_blocks * _BLOCK  # noqa: PTH118
     return total

@@ -17,7 +17,8 @@ description:
     or with one that is kept to go back to, and what a running container mounts.
   - Reads every byte of the store again, several files at a time, and names what is damaged. A check that takes longer
     than two seconds prints how far it has come, as M(llmops.serving.model) does.
-  - Removes what nobody needs, and what unfinished fetches of versions that nobody wants have left.
+  - Removes what nobody needs, and what unfinished fetches of versions that nobody wants have left; nothing where a
+    Docker that is installed does not tell which containers run.
 author:
   - llmops.serving contributors (@llmops-serving)
 attributes:

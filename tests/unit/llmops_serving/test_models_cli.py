@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,13 @@ def store(tmp_path: Path) -> Store:
 def own(driver: Any, store: Store) -> Any:
     """The driver with the collection of this tree."""
     driver.inventory(serving_model_dir=str(store.root), serving_models=wanted("x", B))
-    return replace(driver, environment={**driver.environment, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)})
+    docker = driver.folder / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text("#!/bin/sh\n# A Docker that runs nothing.\n", encoding="utf-8")
+    docker.chmod(0o755)
+    path = f"{docker.parent}:{driver.environment.get('PATH', os.environ['PATH'])}"
+    words = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "PATH": path}
+    return replace(driver, environment={**driver.environment, **words})
 
 
 def test_a_list_of_all(own: Any) -> None:
@@ -71,6 +78,15 @@ def test_a_model_that_no_host_has_is_a_wrong_name(own: Any, monkeypatch: pytest.
     monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS))
     with pytest.raises(UsageError, match="no host has a model named z"):
         Site(own.folder / "hosts.yml").models("list", ["x", "z"])
+
+
+def test_a_prune_tells_what_is_gone_beside_a_wrong_name(own: Any, store: Store) -> None:
+    assert own.run("models", "prune", "x", "z", "-i", "hosts.yml", "--check").returncode == 2
+    done = own.run("models", "prune", "x", "z", "-i", "hosts.yml", "--json")
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["changed"], result["ok"]) == (1, True, False)
+    assert result["errors"] == ["no host has a model named z: `llmops models list` tells what they have"]
+    assert not store.folder("x", A).exists()
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,11 @@ def test_candidates_are_what_others_can_use_once_each() -> None:
     assert candidates(given) == ["10.0.0.1", "host1", "fd00::1"]
 
 
+@pytest.mark.parametrize(("name", "good"), [("gpu_1.lab", True), ("é.lab", True), ("a..b", False), ("x" * 64, False)])
+def test_what_cannot_be_a_name_is_none(name: str, good: bool) -> None:
+    assert (candidates(["10.0.0.1", name]) == ["10.0.0.1", name]) is good
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed, run
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed, MissingError, run
 
 
 def shell(script: str) -> list[str]:
@@ -63,7 +63,7 @@ def test_a_failure_that_is_expected_is_an_answer() -> None:
 
 @pytest.mark.parametrize("check", [True, False])
 def test_says_which_program_is_missing(check: bool) -> None:
-    with pytest.raises(CommandError, match=r"^no-such-program is not installed$"):
+    with pytest.raises(MissingError, match=r"^no-such-program is not installed$"):
         run(["no-such-program", "--help"], check=check)
 
 

@@ -75,6 +75,7 @@ def test_it_goes_on_without_its_parent_and_holds_nothing_of_it(running: Process,
     assert open_files == {os.devnull, str(place)}
     assert os.getsid(running.pid) not in (os.getsid(0), running.pid)
     assert said(running.pid, "Name") == "llmops-test"
+    assert str(Path(f"/proc/{running.pid}/cwd").readlink()) == "/", "it keeps no file system from being unmounted"
 
 
 def test_it_is_ended(running: Process) -> None:

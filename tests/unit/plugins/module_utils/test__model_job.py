@@ -175,6 +175,19 @@ def test_a_stop_ends_the_job_and_what_it_started(base: Path, tmp_path: Path) -> 
     assert not stop("a")
 
 
+def test_one_that_does_not_listen_is_ended_all_the_same(tmp_path: Path) -> None:
+    def deaf(_progress: str | None) -> dict[str, Any]:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (tmp_path / "deaf").touch()
+        time.sleep(100)
+        return {}
+
+    told = start("a", "/store", deaf, patience=0.1)
+    wait_until((tmp_path / "deaf").exists)
+    assert stop("a")
+    wait_until(lambda: not _runs(told["job"]["pid"]))
+
+
 def _runs(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as file:  # noqa: PTH123
@@ -206,15 +219,27 @@ def test_a_folder_that_is_not_ours_alone_is_not_used(base: Path, tmp_path: Path,
     assert jobs() == []
 
 
+def test_a_folder_that_somebody_else_has_made_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stranger = os.geteuid() + 1
+    (tmp_path / f"llmops-jobs-{stranger}").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: stranger)
+    assert _model_job.jobs_folder() is None
+
+
 def test_results_that_nobody_asks_for_go_after_a_while(base: Path, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     start("old", "/store", slow(tmp_path, {}), patience=0)
     wait_until(lambda: not jobs())
     start("new", "/store", lambda _progress: {})
     assert [path.name for path in base.iterdir()] == ["old"]
-    os.utime(base / "old", (0, 0))
+    (tmp_path / "go").unlink()
+    start("long", "/store", slow(tmp_path, {"changed": True}), patience=0.1)
+    for name in ("old", "long"):
+        os.utime(base / name, (0, 0))
     start("newer", "/store", lambda _progress: {})
-    assert list(base.iterdir()) == []
+    assert [path.name for path in base.iterdir()] == ["long"], "what goes on is kept, however long it takes"
+    (tmp_path / "go").touch()
+    assert follow("long", 20)["result"] == {"changed": True}
 
 
 def params(store: Path, **more: Any) -> dict[str, Any]:
@@ -249,6 +274,43 @@ def test_a_run_that_is_stuck_is_waited_for_no_longer(tmp_path: Path, monkeypatch
     with store.lock():
         # The lock's own words, who holds it, are then the result.
         assert fetch(params(store.root), lambda _given: {"ran": True}, patience=20) == {"ran": True}
+
+
+def test_a_run_that_gets_on_is_waited_for_however_long_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_model_job, "STALLED_S", 2.0)
+    store = Store(str(tmp_path / "store"))
+    store.create()
+
+    def other(progress: str | None) -> dict[str, Any]:
+        meter = Meter(progress)
+        with store.lock():
+            (tmp_path / "locked").touch()
+            for number in range(12):
+                meter.plan(f"x{number}", 1)
+                time.sleep(0.25)
+        return {}
+
+    start("other", str(store.root), other, patience=0.1)
+    wait_until((tmp_path / "locked").exists)
+    found = fetch(params(store.root), lambda _given: {"held": [job["name"] for job in jobs()]}, patience=30)
+    assert "other" not in found["held"]
+
+
+def test_a_job_does_not_wait_for_itself(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    store.create()
+
+    def work(_progress: str | None) -> dict[str, Any]:
+        with store.lock():
+            (tmp_path / "locked").touch()
+            time.sleep(100)
+        return {}
+
+    start("a", str(store.root), work, patience=0.1)
+    wait_until((tmp_path / "locked").exists)
+    assert [job["waits_for"] for job in jobs()] == [None]
 
 
 @pytest.mark.parametrize("models", [{}, {"x": {"repo": "a/b", "revision": "main"}}])

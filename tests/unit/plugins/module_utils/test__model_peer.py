@@ -143,6 +143,8 @@ def test_the_token_goes_to_the_peer_alone(fake: FakeHub, full: Store, empty: Sto
         ({}, {"repo": "a/c"}, False),
         ({}, {"revision": "f" * 40}, False),
         ({"key": "f" * 12}, {}, False),
+        ({"include": ["*.gguf"]}, {}, False),
+        ({"exclude": ["*.md"]}, {}, False),
         ({"kind": "repo"}, {}, False),
         ({"version": 99}, {}, False),
         ({"files": [{**ENTRY, "path": "another.gguf"}]}, {}, False),
@@ -206,11 +208,52 @@ def test_the_first_address_that_answers_is_taken(fake: FakeHub, full: Store, emp
     assert (fake.seen, peer_warnings(peers)) == ([], [])
 
 
+def test_nobody_waits_for_an_address_after_one_that_answers(
+    fake: FakeHub, full: Store, empty: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    knock = Peer._knock
+
+    def slow(peer: Peer, url: str, found: dict[str, str]) -> None:
+        if "far" in url:
+            over.wait()
+        knock(peer, url, found)
+
+    monkeypatch.setattr(Peer, "_knock", slow)
+    try:
+        with peer_of(full, "x") as (running, words):
+            peers = parse_peers([{**words, "urls": [running.url, "https://far.invalid:1"]}])
+            asked = threading.Thread(target=ensure, args=(fake, empty, peers), kwargs={"x": FILE}, daemon=True)
+            asked.start()
+            asked.join(30)
+            assert not asked.is_alive()
+    finally:
+        over.set()
+    assert content(empty) == DATA
+
+
 def test_the_next_peer_is_asked(fake: FakeHub, full: Store, empty: Store) -> None:
     with peer_of(full, "x") as (_peer, words):
         gone = {**words, "name": "far", "urls": [f"https://{LOOPBACK}:{closed_port()}"]}
         ensure(fake, empty, parse_peers([gone, words]), x=FILE)
     assert (fake.seen, content(empty) == DATA) == ([], True)
+
+
+def test_all_peers_are_looked_for_at_the_same_time(full: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+    knock = Peer._knock
+
+    def together(peer: Peer, url: str, found: dict[str, str]) -> None:
+        # Peers of other tests are greeted for as long as the process lives.
+        if peer.name in ("first", "second"):
+            both.wait(10)
+        knock(peer, url, found)
+
+    monkeypatch.setattr(Peer, "_knock", together)
+    with peer_of(full, "x") as (_peer, words):
+        first, second = parse_peers([{**words, "name": name} for name in ("first", "second")])
+        assert first.reached()
+        assert second.reached()
 
 
 def test_nobody_is_asked_for_what_is_there(fake: FakeHub, full: Store) -> None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _model_references
-from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed, MissingError
 from ansible_collections.llmops.serving.plugins.module_utils._model_references import references
+from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
+from ansible_collections.llmops.serving.plugins.plugin_utils._systemd import quote
 from tests.unit.plugins.played_host import PlayedHost, played_host
 
 if TYPE_CHECKING:
@@ -96,6 +98,15 @@ def test_a_unit_counts_where_its_generations_are_lost(host: PlayedHost, store: P
     assert references(store) == {("x", "aaa"): ["server chat"]}, "it is told once"
 
 
+@pytest.mark.parametrize("folder", ["my models", '100% "my" $HOME', "back\\slash it"])
+def test_a_unit_is_read_as_systemd_reads_it(host: PlayedHost, tmp_path: Path, folder: str) -> None:
+    version = tmp_path / folder / "x" / "aaa"
+    version.mkdir(parents=True)
+    words = ["--mount", f"type=bind,src={version},dst=/models/x,readonly", "img"]
+    (host.units / "llmops-chat.service").write_text(f"ExecStart=/usr/bin/docker run {quote(words)}\n", encoding="utf-8")
+    assert references(tmp_path / folder) == {("x", "aaa"): ["server chat"]}
+
+
 @pytest.mark.parametrize(
     ("source", "found"),
     [
@@ -140,9 +151,25 @@ def test_a_docker_that_does_not_answer_hides_no_server(
     def run(argv: list[str], timeout: float = 60, check: bool = True) -> Completed:
         del timeout, check
         if said is None:
-            raise CommandError("docker is not installed")
+            raise CommandError("docker ps: Cannot connect")
         return Completed(0, "0\n" if "ps" in argv else said, "")
 
     monkeypatch.setattr(_model_references, "run", run)
     host.have("chat", **mounting(store / "x/aaa"))
     assert references(store) == {("x", "aaa"): ["server chat"]}
+    if said == "":
+        assert references(store, careful=True), "all have ended in between"
+        return
+    with pytest.raises(ModelError, match=r"docker: it does not tell which containers run, so nothing is removed"):
+        references(store, careful=True)
+
+
+def test_a_host_without_docker_runs_no_container(
+    host: PlayedHost, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(_argv: list[str], **_how: object) -> Completed:
+        raise MissingError("docker is not installed")
+
+    monkeypatch.setattr(_model_references, "run", run)
+    host.have("chat", **mounting(store / "x/aaa"))
+    assert references(store, careful=True) == {("x", "aaa"): ["server chat"]}

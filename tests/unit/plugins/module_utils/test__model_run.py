@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.module_utils import _model_run
+from ansible_collections.llmops.serving.plugins.module_utils import _model_references, _model_run
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, MissingError
 from ansible_collections.llmops.serving.plugins.module_utils._model_run import ARGUMENTS, run
 from ansible_collections.llmops.serving.plugins.plugin_utils._certificate import certificate_for
 from tests.unit.plugins.fake_hub import FakeHub, fake_hub, gguf, safetensors, sha256
@@ -46,8 +47,16 @@ class Host:
 
 
 @pytest.fixture
-def host(fake: FakeHub, tmp_path: Path) -> Host:
+def host(fake: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    docker_says(monkeypatch, MissingError("docker is not installed"))
     return Host(fake, tmp_path / "store")
+
+
+def docker_says(monkeypatch: pytest.MonkeyPatch, error: CommandError) -> None:
+    def run(_argv: list[str], **_how: object) -> None:
+        raise error
+
+    monkeypatch.setattr(_model_references, "run", run)
 
 
 def test_present(host: Host) -> None:
@@ -152,7 +161,7 @@ def test_absent(host: Host) -> None:
 def test_absent_keeps_what_a_server_refers_to(host: Host, monkeypatch: pytest.MonkeyPatch, check_mode: bool) -> None:
     host.run(models={"x": FILE, "y": FILE})
     used = {("x", KEY): ["server chat", "container debug"], ("z", KEY): ["server other"]}
-    monkeypatch.setattr(_model_run, "references", lambda _root: used)
+    monkeypatch.setattr(_model_run, "references", lambda _root, careful: used if careful else {})
     result = host.run(models={"x": None, "y": None}, state="absent", check_mode=check_mode)
     assert result["msg"] == (
         f"serving_models['x']: server chat, container debug uses {host.root}/x/{KEY}; remove that first, or keep the "
@@ -162,6 +171,13 @@ def test_absent_keeps_what_a_server_refers_to(host: Host, monkeypatch: pytest.Mo
     assert (host.root / "x").is_dir()
     assert (host.root / "y").is_dir()
     assert host.run(models={"y": None}, state="absent")["changed"]
+
+
+def test_absent_keeps_all_while_docker_does_not_answer(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.run(models={"x": FILE})
+    docker_says(monkeypatch, CommandError("docker ps: Cannot connect"))
+    assert host.run(models={"x": None}, state="absent")["msg"].startswith("docker: it does not tell")
+    assert (host.root / "x").is_dir()
 
 
 def test_url_that_nothing_pins(host: Host) -> None:

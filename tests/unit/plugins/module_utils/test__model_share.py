@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import socket
@@ -144,6 +145,30 @@ def test_without_the_token_nothing_is_told(peer: FakePeer, path: str, said: str)
     assert not {"etag", "content-range", "accept-ranges"} & headers.keys()
 
 
+def test_who_does_not_know_the_token_is_hung_up_on(peer: FakePeer) -> None:
+    with connection_of(peer) as secure:
+        secure.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        said = b"".join(iter(lambda: secure.recv(4096), b""))
+    assert said.count(b"HTTP/1.1 401") == 1
+
+
+def connection_of(peer: FakePeer) -> ssl.SSLSocket:
+    one = connection(peer)
+    one.connect()
+    assert isinstance(one.sock, ssl.SSLSocket)
+    return one.sock
+
+
+def test_a_connection_that_has_ended_makes_room(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_model_share, "_CONNECTIONS", 1)
+    with fake_peer({FILE: place}) as running:
+        for _time in range(3):
+            assert ask(running, "/")[0] == 204
+            (server,) = running.share._servers
+            assert server._places.acquire(timeout=10)
+            server._places.release()
+
+
 @pytest.mark.parametrize(
     ("clients", "admitted"),
     [([], True), ([LOOPBACK], True), (["::ffff:127.0.0.1"], True), (["10.0.0.1", LOOPBACK], True),
@@ -269,6 +294,27 @@ def test_a_port_that_is_taken_is_named(share: Share) -> None:
         ):
             share.listen(own_addresses(), port)
     assert share.sockets() == []
+
+
+@pytest.mark.parametrize(("failures", "port", "good"), [(1, 0, True), (7, 0, True), (8, 0, False), (1, 4711, False)])
+def test_a_port_that_is_free_at_one_address_only(
+    share: Share, monkeypatch: pytest.MonkeyPatch, failures: int, port: int, good: bool
+) -> None:
+    left = [failures]
+    add = share._add
+
+    def taken(family: int, host: str, wanted: int) -> int:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        return add(family, host, wanted)
+
+    monkeypatch.setattr(share, "_add", taken)
+    if good:
+        assert share.listen([], port)
+        return
+    with pytest.raises(ModelError, match="models_share_port"):
+        share.listen([], port)
 
 
 def test_a_key_that_is_none_is_not_quoted() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _model_references, _model_store_run
-from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, MissingError
 from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 from ansible_collections.llmops.serving.plugins.module_utils._model_store_run import ARGUMENTS, run
 from tests.unit.plugins.played_host import PlayedHost, played_host
@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedHost:
     def no_docker(_argv: list[str], **_how: object) -> None:
-        raise CommandError("docker is not installed")
+        raise MissingError("docker is not installed")
 
     monkeypatch.setattr(_model_references, "run", no_docker)
     return played_host(tmp_path / "host", monkeypatch)
@@ -87,6 +87,29 @@ def test_a_host_without_a_store(tmp_path: Path, action: str) -> None:
     found = call(nothing, action=action)
     assert (found["versions"], found["leftovers"], found["changed"]) == ([], [], False)
     assert not nothing.root.exists()
+
+
+@pytest.mark.parametrize("action", ["list", "verify", "prune"])
+def test_a_store_that_is_no_folder(tmp_path: Path, action: str) -> None:
+    place = tmp_path / "file"
+    place.write_bytes(b"")
+    found = call(Store(str(place)), action=action)
+    assert found["msg"] == f"serving_model_dir: {place} is no folder; name the one that holds the models"
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_nothing_goes_while_docker_does_not_answer(
+    store: Store, monkeypatch: pytest.MonkeyPatch, check_mode: bool
+) -> None:
+    def silent(_argv: list[str], **_how: object) -> None:
+        raise CommandError("docker ps: Cannot connect to the Docker daemon")
+
+    monkeypatch.setattr(_model_references, "run", silent)
+    before = tree(store)
+    found = call(store, check_mode, action="prune")
+    assert found["msg"].startswith("docker: it does not tell which containers run")
+    assert tree(store) == before
+    assert "msg" not in call(store, action="list")
 
 
 def test_a_store_that_is_whole(store: Store) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _model_references, _model_versions
-from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
+from ansible_collections.llmops.serving.plugins.module_utils._command import MissingError
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import Meter, read
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
 from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedHost:
     def run(_argv: list[str], **_how: object) -> None:
-        raise CommandError("docker is not installed")
+        raise MissingError("docker is not installed")
 
     monkeypatch.setattr(_model_references, "run", run)
     return played_host(tmp_path / "host", monkeypatch)
