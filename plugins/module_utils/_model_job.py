@@ -36,7 +36,13 @@ from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import read
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, parse_models
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store, StoredFile, now
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import (
+    BusyError,
+    Manifest,
+    Store,
+    StoredFile,
+    now,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -125,9 +131,13 @@ def fetch(
         return run(params)
 
     def work(progress: str | None) -> dict[str, Any]:
-        if progress is not None:
-            _await_turn(params)
-        return run(dict(params, progress=progress))
+        while progress is not None and _await_turn(params):
+            try:
+                return run(dict(params, progress=progress))
+            except BusyError:
+                # Somebody else was quicker; a run that begins with hashing is not at the lock for minutes.
+                continue
+        return run(dict(params, progress=None))
 
     return start(params["job"], params["path"], work, hide=hide, patience=patience)
 
@@ -297,18 +307,23 @@ def _untouched(place: Path, entry: StoredFile) -> bool:
     return (found.st_size, found.st_mtime_ns) == (entry.size, entry.mtime_ns)
 
 
-def _await_turn(params: Mapping[str, Any]) -> None:
-    """Wait while another run works in the store and gets on: what it brings need not come twice."""
+def _await_turn(params: Mapping[str, Any]) -> bool:
+    """Wait while another run works in the store and gets on: what it brings need not come twice.
+
+    Returns:
+        Whether the store is free; not where the other run does not get on.
+    """
     seen: Any = None
     since = time.monotonic()
     while time.monotonic() - since < STALLED_S:
         other = _holder(params["path"], os.getpid())
         if other is None:
-            return
+            return True
         mark = (other["pid"], (other["progress"] or {}).get("models"))
         if mark != seen:
             seen, since = mark, time.monotonic()
         time.sleep(_POLL_S)
+    return False
 
 
 def _holder(store: str, own_pid: int | None) -> dict[str, Any] | None:

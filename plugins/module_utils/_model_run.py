@@ -32,7 +32,12 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_spec import 
     parse_models,
     variable,
 )
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store, describe
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import (
+    BusyError,
+    Manifest,
+    Store,
+    describe,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._model_transfer import CONNECTIONS
 
 if TYPE_CHECKING:
@@ -82,6 +87,11 @@ def _run(params: Mapping[str, Any], check_mode: bool, git: str | None) -> dict[s
             result = _plan(store, models, params)
         else:
             result = _present(store, models, params, git)
+    except BusyError as error:
+        # A job is not done with its patience, which is longer where the other one gets on.
+        if params.get("progress"):
+            raise
+        result = _failure([str(error)], {})
     except FetchError as error:
         result = _failure(error.problems, _reports(store, error.outcomes))
         result["changed"] = any(outcome.changed for outcome in error.outcomes.values())

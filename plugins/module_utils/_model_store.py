@@ -43,6 +43,10 @@ _LOCK_POLL_S = 0.2
 _HASHERS = 4
 
 
+class BusyError(ModelError):
+    """Another run works in the store."""
+
+
 @dataclass(frozen=True)
 class StoredFile:
     """A file of a complete model: path inside its folder, bytes, sha256, and mtime in ns when it was verified."""
@@ -255,7 +259,7 @@ class Store:
         """Hold the store alone. The kernel frees the lock with its process, so none stays behind.
 
         Raises:
-            ModelError: Another run holds it for longer than ``wait`` seconds.
+            BusyError: Another run holds it for longer than ``wait`` seconds.
         """
         path = self.root / ".lock"
         with path.open("a+", encoding="utf-8") as file:
@@ -268,7 +272,7 @@ class Store:
                     if error.errno not in (errno.EAGAIN, errno.EACCES):
                         raise
                 if left <= 0:
-                    raise ModelError(
+                    raise BusyError(
                         "serving_model_dir",
                         f"another run works in {self.root} ({_holder(path)}); wait for it to end, or stop it",
                     )

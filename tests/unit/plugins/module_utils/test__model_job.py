@@ -21,7 +21,7 @@ from ansible_collections.llmops.serving.plugins.module_utils import _model_job
 from ansible_collections.llmops.serving.plugins.module_utils._model_job import fetch, follow, jobs, start, stop
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import Meter
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import BusyError, Store
 from tests.unit.plugins.stored_models import put, revision
 
 if TYPE_CHECKING:
@@ -274,6 +274,21 @@ def test_a_run_that_is_stuck_is_waited_for_no_longer(tmp_path: Path, monkeypatch
     with store.lock():
         # The lock's own words, who holds it, are then the result.
         assert fetch(params(store.root), lambda _given: {"ran": True}, patience=20) == {"ran": True}
+
+
+def test_a_run_that_was_quicker_is_waited_for_again(tmp_path: Path) -> None:
+    def work(given: dict[str, Any]) -> dict[str, Any]:
+        with (tmp_path / "tries").open("a", encoding="ascii") as file:
+            file.write("x")
+        if (tmp_path / "tries").stat().st_size == 1:
+            raise BusyError("serving_model_dir", "another run works here")
+        return {"tries": (tmp_path / "tries").read_text(encoding="ascii"), "given": given["progress"]}
+
+    store = Store(str(tmp_path / "store"))
+    store.create()
+    found = fetch(params(store.root), work, patience=20)
+    assert found["tries"] == "xx"
+    assert found["given"].endswith("/progress.json")
 
 
 def test_a_run_that_gets_on_is_waited_for_however_long_it_takes(
