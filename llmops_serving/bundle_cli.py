@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import human
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import human
 from llmops_serving.bundle.settings import LISTEN, PLATFORM
 from llmops_serving.errors import UsageError
 from llmops_serving.site import Site

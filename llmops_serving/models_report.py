@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import human
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import human
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,8 +11,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import sha256_of
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import CHECK
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import sha256_of
 from llmops_serving.bundle.document import File
 from llmops_serving.errors import DriverError
 

@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import sha256_of
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import sha256_of
 from ansible_collections.llmops.serving.plugins.module_utils._registry_client import OCI_INDEX, Manifest
 from ansible_collections.llmops.serving.plugins.module_utils._registry_names import digest_of
 from llmops_serving.bundle.document import Blob

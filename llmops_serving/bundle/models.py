@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest
     from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelSpec
-    from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest
     from llmops_serving.bundle.document import TreeEntry
     from llmops_serving.bundle.settings import Settings
     from llmops_serving.bundle.words import Wanted

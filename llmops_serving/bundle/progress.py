@@ -22,8 +22,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import human
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import FETCH, Meter
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import human
 
 if TYPE_CHECKING:
     from types import TracebackType

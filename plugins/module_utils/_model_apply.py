@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.llmops.serving.plugins.module_utils._model_check import check_file
 from ansible_collections.llmops.serving.plugins.module_utils._model_fetch import FileJob, Job, PeerJob, Place, RepoJob
 from ansible_collections.llmops.serving.plugins.module_utils._model_journal import Journal
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, now
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import Meter
 from ansible_collections.llmops.serving.plugins.module_utils._model_select import licence_file
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, State, Store, now
 from ansible_collections.llmops.serving.plugins.module_utils._model_transfer import CONNECTIONS
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ansible_collections.llmops.serving.plugins.module_utils._model_git import Git
     from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub
     from ansible_collections.llmops.serving.plugins.module_utils._model_peer import Peer
+    from ansible_collections.llmops.serving.plugins.module_utils._model_store import State, Store
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,10 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_journal impo
     journal_path,
     kept_bytes,
 )
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, Marks, StoredFile
 from ansible_collections.llmops.serving.plugins.module_utils._model_select import Selection, TreeFile, select
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import (
-    Manifest,
-    Marks,
-    State,
-    Store,
-    StoredFile,
-    stored_name,
-)
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import State, Store, stored_name
 from ansible_collections.llmops.serving.plugins.module_utils._model_transfer import RETRY, Transfer
 
 if TYPE_CHECKING:

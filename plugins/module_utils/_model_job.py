@@ -34,15 +34,10 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.common.parameters import remove_values
 
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, StoredFile, now
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import read
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, parse_models
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import (
-    BusyError,
-    Manifest,
-    Store,
-    StoredFile,
-    now,
-)
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import BusyError, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -24,8 +24,9 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_http import 
     Retry,
     origin,
 )
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, StoredFile
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, StoredFile, stored_name
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import stored_name
 
 if TYPE_CHECKING:
     import http.client

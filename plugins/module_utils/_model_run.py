@@ -12,6 +12,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_apply import
 from ansible_collections.llmops.serving.plugins.module_utils._model_git import Git
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient
 from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest
 from ansible_collections.llmops.serving.plugins.module_utils._model_peer import (
     PEER_OPTIONS,
     parse_peers,
@@ -32,12 +33,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_spec import 
     parse_models,
     variable,
 )
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import (
-    BusyError,
-    Manifest,
-    Store,
-    describe,
-)
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import BusyError, Store, describe
 from ansible_collections.llmops.serving.plugins.module_utils._model_transfer import CONNECTIONS
 
 if TYPE_CHECKING:

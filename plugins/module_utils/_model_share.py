@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store
+    from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest
+    from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 
 _CHUNK = 256 << 10
 # Seconds without a byte after which a connection is of no use any more.

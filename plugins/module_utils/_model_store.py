@@ -19,135 +19,35 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.llmops.serving.plugins.module_utils._model_http import CHUNK
-from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec, is_pickle
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import (
+    damaged_of,
+    human,
+    keep_only,
+    settle,
+    sync_folder,
+)
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, Marks, StoredFile, now
+from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-MANIFEST_VERSION = 1
 LOCK_WAIT_S = 10.0
 # Kept free beside the models: logs and Docker of the same file system must go on.
 DISK_MARGIN = 64 << 20
 _LOCK_POLL_S = 0.2
-_HASHERS = 4
 
 
 class BusyError(ModelError):
     """Another run works in the store."""
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file of a complete model: path inside its folder, bytes, sha256, and mtime in ns when it was verified."""
-
-    path: str
-    size: int
-    sha256: str
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class Marks:
-    """The marks of a file: at each ``block`` bytes the first digits of the digest of everything up to there."""
-
-    block: int
-    marks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What the store knows about a complete model.
-
-    Attributes:
-        name: Its name.
-        key: Its version's folder.
-        kind: ``repo``, ``file`` or ``url``.
-        source: Where it came from, for people.
-        repo: ``owner/name``, or empty.
-        revision: The pinned commit, or empty.
-        allow_pickle: Whether pickle was allowed when it was fetched.
-        files: Its files.
-        skipped: Paths of the repository that were left out.
-        licence: Path of its licence file, or empty.
-        fetched_at: UTC time, ISO 8601.
-        version: Version of this format.
-        include: The patterns that chose its files, or nothing.
-        exclude: The patterns that left files out, or nothing.
-    """
-
-    name: str
-    key: str
-    kind: str
-    source: str
-    repo: str
-    revision: str
-    allow_pickle: bool
-    files: tuple[StoredFile, ...]
-    skipped: tuple[str, ...]
-    licence: str
-    fetched_at: str
-    version: int = MANIFEST_VERSION
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(entry.size for entry in self.files)
-
-    @classmethod
-    def load(cls, path: Path) -> Manifest | None:
-        """Read a manifest, None when there is none or it is of no use."""
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return cls.from_dict(data) if isinstance(data, dict) else None
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Manifest | None:
-        """Read a manifest from its JSON, None when it is of no use."""
-        if data.get("version") != MANIFEST_VERSION:
-            return None
-        try:
-            lists = {name: tuple(data.get(name, ())) for name in ("skipped", "include", "exclude")}
-            files = tuple(StoredFile(**entry) for entry in data["files"])
-            if not all(_inside(entry.path) for entry in files):
-                return None
-            return cls(**dict(data, files=files, **lists))
-        except (TypeError, KeyError, AttributeError):
-            return None
-
-    def save(self, path: Path) -> None:
-        """Write the manifest atomically, mode 0644."""
-        text = json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
-        draft = path.with_name("." + path.name + ".new")
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(0o644)
-        draft.replace(path)
-        sync_folder(path.parent)
-
-    def serves(self, spec: ModelSpec) -> bool:
-        """Whether this is the version that a model asks for (its hub may have moved: the content is pinned)."""
-        if (self.kind, self.repo, self.revision) != (spec.kind, spec.repo, spec.revision):
-            return False
-        if spec.allow_pickle != self.allow_pickle:
-            return not any(is_pickle(path) for path in [entry.path for entry in self.files] + list(self.skipped))
-        return True
 
 
 @dataclass(frozen=True)
@@ -337,11 +237,11 @@ class Store:
         """
         work = self.work(spec)
         tree = work / "tree"
-        _keep_only(tree, {entry.path for entry in manifest.files})
+        keep_only(tree, {entry.path for entry in manifest.files})
         final = self.folder(spec.name, spec.key)
         final.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         final.parent.chmod(0o755)
-        _settle(tree)
+        settle(tree)
         files = []
         for entry in manifest.files:
             place = tree / entry.path
@@ -354,7 +254,7 @@ class Store:
                 target = final / place.relative_to(tree)
                 target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
                 place.replace(target)
-            _keep_only(final, {entry.path for entry in manifest.files})
+            keep_only(final, {entry.path for entry in manifest.files})
         else:
             if final.exists():
                 final.rename(work / "replaced")
@@ -452,73 +352,6 @@ def stored_name(spec: ModelSpec, path: str) -> str:
     return path if spec.kind == "repo" else path.rsplit("/", 1)[-1]
 
 
-def _inside(path: str) -> bool:
-    """Whether a path names something inside its folder: a manifest may come from another host."""
-    return all(part not in ("", ".", "..") and "\0" not in part for part in path.split("/"))
-
-
-def now() -> str:
-    """UTC time, ISO 8601, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def human(count: float) -> str:
-    """Bytes for people, such as ``1.5 GiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:  # noqa: PLR2004 - binary units
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
-
-
-def damaged_of(folder: Path, files: Sequence[StoredFile], on_bytes: Callable[[int], None] | None = None) -> list[str]:
-    """Hash files, several at a time, and give the paths of those that are not what they should be.
-
-    Args:
-        folder: Where they lie.
-        files: What they should be.
-        on_bytes: Told about bytes that were read, from several threads.
-    """
-    if not files:
-        return []
-    # hashlib lets other threads work, and large files first leave none alone at the end.
-    largest_first = sorted(files, key=lambda entry: -entry.size)
-    with ThreadPoolExecutor(min(_HASHERS, len(files))) as pool:
-        found = pool.map(lambda entry: _digest_or_none(folder / entry.path, on_bytes), largest_first)
-        return sorted(entry.path for entry, sha256 in zip(largest_first, found) if sha256 != entry.sha256)  # noqa: B905
-
-
-def _digest_or_none(path: Path, on_bytes: Callable[[int], None] | None = None) -> str | None:
-    try:
-        return sha256_of(path, on_bytes)
-    except OSError:
-        return None
-
-
-def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
-    """The sha256 of a file's content; `on_bytes` is told about bytes that were read."""
-    digest = hashlib.sha256()
-    buffer = bytearray(CHUNK)
-    view = memoryview(buffer)
-    with path.open("rb", buffering=0) as file:
-        while True:
-            count = file.readinto(buffer)
-            if not count:
-                return digest.hexdigest()
-            digest.update(view[:count])
-            if on_bytes:
-                on_bytes(count)
-
-
-def sync_folder(path: Path) -> None:
-    """Make renames inside a folder survive a power cut."""
-    descriptor = os.open(str(path), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def describe(manifests: Mapping[str, Sequence[Manifest]]) -> list[dict[str, Any]]:
     """The diff's lines: name, revision (or digest) and bytes of each version."""
     return [
@@ -526,30 +359,6 @@ def describe(manifests: Mapping[str, Sequence[Manifest]]) -> list[dict[str, Any]
         for name in sorted(manifests)
         for manifest in manifests[name]
     ]
-
-
-def _settle(tree: Path) -> None:
-    """Modes for readers (the engine's user is not root), and everything on the disk before it gets a name."""
-    tree.chmod(0o755)
-    for place in tree.rglob("*"):
-        if place.is_dir():
-            place.chmod(0o755)
-            continue
-        place.chmod(0o644)
-        with place.open("rb") as file:
-            os.fsync(file.fileno())
-    for folder in [path for path in tree.rglob("*") if path.is_dir()] + [tree]:
-        sync_folder(folder)
-
-
-def _keep_only(tree: Path, paths: set[str]) -> None:
-    """Remove what does not belong to a model: files of an earlier choice, and folders that are empty then."""
-    for place in sorted(tree.rglob("*"), reverse=True):
-        if place.is_dir() and not place.is_symlink():
-            with contextlib.suppress(OSError):
-                place.rmdir()
-        elif place.relative_to(tree).as_posix() not in paths:
-            place.unlink()
 
 
 def _stat(path: Path) -> os.stat_result | None:

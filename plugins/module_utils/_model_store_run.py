@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import human
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import Meter
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, parse_models
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store, human
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 from ansible_collections.llmops.serving.plugins.module_utils._model_versions import (
     Leftover,
     Version,

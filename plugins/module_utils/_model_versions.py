@@ -12,14 +12,17 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import damaged_of
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import CHECK, Meter
 from ansible_collections.llmops.serving.plugins.module_utils._model_references import references
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, check_name, variable
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store, damaged_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
+
+    from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 
 _BLOCK = 512
 _KEY = re.compile(r"[0-9a-f]{12}\Z")

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import human
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import CHECK
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import human
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

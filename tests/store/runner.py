@@ -25,8 +25,9 @@ from typing import Any
 
 from ansible_collections.llmops.serving.plugins.module_utils import _model_transfer
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import Retry
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest
 from ansible_collections.llmops.serving.plugins.module_utils._model_run import ARGUMENTS, run
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 
 
 def main(task: dict[str, Any]) -> dict[str, Any]:

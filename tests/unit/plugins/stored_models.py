@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store, StoredFile
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, StoredFile
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 
 WEIGHTS = b"weights" * 20000
 

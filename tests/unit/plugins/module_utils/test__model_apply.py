@@ -19,9 +19,10 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_git import G
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient, Retry
 from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub
 from ansible_collections.llmops.serving.plugins.module_utils._model_journal import Identity, Journal
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import FETCH, Meter
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelSpec, parse_models
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 from tests.unit.plugins.fake_hub import FakeHub, Fault, fake_hub, gguf, pointer, safetensors, sha256
 
 if TYPE_CHECKING:

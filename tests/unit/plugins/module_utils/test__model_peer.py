@@ -18,6 +18,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_apply import
 from ansible_collections.llmops.serving.plugins.module_utils._model_git import Git
 from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient, HttpError, Retry
 from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import MANIFEST_VERSION
 from ansible_collections.llmops.serving.plugins.module_utils._model_peer import (
     PEER_OPTIONS,
     Peer,
@@ -25,7 +26,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_peer import 
     peer_warnings,
 )
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, parse_models
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import MANIFEST_VERSION, Store
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 from ansible_collections.llmops.serving.plugins.plugin_utils._certificate import certificate_for
 from tests.unit.plugins.fake_hub import FakeHub, fake_hub, gguf, safetensors, sha256
 from tests.unit.plugins.fake_peer import LOOPBACK, TOKEN, cut_after, fake_peer, peer_of

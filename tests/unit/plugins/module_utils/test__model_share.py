@@ -18,9 +18,10 @@ import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _model_share
 from ansible_collections.llmops.serving.plugins.module_utils._addresses import own_addresses
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, StoredFile
 from ansible_collections.llmops.serving.plugins.module_utils._model_share import Offer, Share, offered
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store, StoredFile
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 from ansible_collections.llmops.serving.plugins.plugin_utils._certificate import certificate_for
 from tests.unit.plugins.fake_hub import sha256
 from tests.unit.plugins.fake_peer import LOOPBACK, TOKEN, FakePeer, fake_peer

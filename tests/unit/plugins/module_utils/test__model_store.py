@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.module_utils import _model_store
+from ansible_collections.llmops.serving.plugins.module_utils import _model_files
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, Marks, StoredFile
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import (
-    Manifest,
-    Marks,
-    Store,
-    StoredFile,
-    human,
-)
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 from tests.unit.plugins.fake_hub import sha256
 
 if TYPE_CHECKING:
@@ -69,7 +64,7 @@ def test_no_hashing_when_times_match(store: Store, monkeypatch: pytest.MonkeyPat
     def refuse(*_words: object) -> str:
         raise AssertionError
 
-    monkeypatch.setattr(_model_store, "sha256_of", refuse)
+    monkeypatch.setattr(_model_files, "sha256_of", refuse)
     assert store.state(SPEC).complete
     with pytest.raises(AssertionError):
         store.state(SPEC, verify=True)
@@ -106,14 +101,6 @@ def test_useless_manifest_counts_as_none(store: Store, text: str) -> None:
     assert store.state(SPEC).manifest is None
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/cron.d/x", "a/../../x", "", "a//b", "a/./b", "a\0b", 3])
-def test_manifest_with_a_path_that_leads_out_counts_as_none(store: Store, path: Any) -> None:
-    words = asdict(fill(store))
-    assert Manifest.from_dict(words) == fill(store)
-    words["files"][0]["path"] = path
-    assert Manifest.from_dict(words) is None
-
-
 def test_marks_go_with_their_version(store: Store) -> None:
     marks = {"sub/model.safetensors": Marks(4, ("0123", "4567"))}
     store.publish(SPEC, fill(store), merge=False, marks={**marks, "gone": Marks(1, ())})
@@ -145,25 +132,6 @@ def test_files_that_are_no_longer_wanted_go(store: Store) -> None:
     assert [path.name for path in folder.rglob("*")] == ["config.json"]
     assert store.state(SPEC).reselect
     assert store.state(replace(SPEC, include=("*.json",))).complete
-
-
-@pytest.mark.parametrize(
-    ("other", "serves"),
-    [
-        (SPEC, True),
-        (replace(SPEC, allow_pickle=True), True),
-        (replace(SPEC, repo="a/c"), False),
-        (replace(SPEC, kind="file", files=("x.gguf",)), False),
-    ],
-)
-def test_which_specs_a_manifest_serves(store: Store, other: ModelSpec, serves: bool) -> None:
-    assert fill(store).serves(other) is serves
-
-
-def test_skipped_pickle_is_missed_when_it_becomes_allowed(store: Store) -> None:
-    manifest = replace(fill(store), skipped=("pytorch_model.bin",))
-    assert manifest.serves(SPEC)
-    assert not manifest.serves(replace(SPEC, allow_pickle=True))
 
 
 def test_interrupted_between_name_and_manifest(store: Store) -> None:
@@ -248,8 +216,3 @@ def test_inodes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(values))
     with pytest.raises(ModelError, match="has 3 free inodes for 5 files"):
         store.check_space(1, 5)
-
-
-@pytest.mark.parametrize(("count", "text"), [(1, "1 B"), (1024, "1.0 KiB"), (3 << 29, "1.5 GiB"), (1 << 41, "2.0 TiB")])
-def test_human(count: int, text: str) -> None:
-    assert human(count) == text

@@ -12,9 +12,10 @@ import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _model_references, _model_versions
 from ansible_collections.llmops.serving.plugins.module_utils._command import MissingError
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import Meter, read
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
-from ansible_collections.llmops.serving.plugins.module_utils._model_store import Manifest, Store
+from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 from ansible_collections.llmops.serving.plugins.module_utils._model_versions import look, remove, verify
 from tests.unit.plugins.played_host import PlayedHost, played_host
 from tests.unit.plugins.stored_models import WEIGHTS, leave, put
