@@ -38,8 +38,6 @@ class Stream:
         self._pool = pool
         self._key = key
         self._connection: http.client.HTTPConnection | None = connection
-        # The connection itself forgets it where the server closes after this answer.
-        self._socket: socket.socket | None = connection.sock
         self._response = connection.getresponse()
         self.status = self._response.status
         self.headers = {name.lower(): value for name, value in self._response.headers.items()}
@@ -54,9 +52,10 @@ class Stream:
 
     def close(self) -> None:
         """Give the connection back for the next request when the body is read (nearly) to its end, else hang up."""
-        connection, self._connection, self._socket = self._connection, None, None
+        connection, self._connection = self._connection, None
         if connection is None:
             return
+        self._pool.finished(connection)
         left = self._response.length
         with contextlib.suppress(OSError, http.client.HTTPException):
             if not self._response.isclosed() and left is not None and left <= _DRAIN_MAX:
@@ -66,14 +65,6 @@ class Stream:
             return
         self._response.close()
         connection.close()
-
-    def abort(self) -> None:
-        """Hang up at once, also on a thread that is reading."""
-        open_one = self._socket
-        if open_one is not None:
-            with contextlib.suppress(OSError):
-                # Not TLS's own shutdown: after that a reader would get what is still to be deciphered.
-                socket.socket.shutdown(open_one, socket.SHUT_RDWR)
 
 
 class Connections:
@@ -92,6 +83,8 @@ class Connections:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._idle: dict[str, list[tuple[float, http.client.HTTPConnection]]] = {}
+        # At work, with their sockets: a connection forgets its own where the server closes after an answer.
+        self._busy: dict[http.client.HTTPConnection, socket.socket] = {}
         self._context: ssl.SSLContext | None = None
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Stream:
@@ -110,15 +103,33 @@ class Connections:
             connection = self._dial(url) if kept is None else kept
             try:
                 connection.request("GET" if body is None else "POST", target, body, {**headers, **more})
+                with self._lock:
+                    self._busy[connection] = connection.sock
                 return Stream(self, key, connection)
             except (ConnectionError, ssl.SSLError, http.client.CannotSendRequest):
+                self.finished(connection)
                 connection.close()
                 # The server may have closed it while it was idle, which says nothing about a new one.
                 if kept is None:
                     raise
             except BaseException:
+                self.finished(connection)
                 connection.close()
                 raise
+
+    def finished(self, connection: http.client.HTTPConnection) -> None:
+        """Take note that a connection's answer was read."""
+        with self._lock:
+            self._busy.pop(connection, None)
+
+    def hang_up(self) -> None:
+        """Break all connections that are at work: threads that wait for an answer, or read one, get an error."""
+        with self._lock:
+            sockets = list(self._busy.values())
+        for one in sockets:
+            with contextlib.suppress(OSError):
+                # Not TLS's own shutdown: after that a reader would get what is still to be deciphered.
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
 
     def keep(self, key: str, connection: http.client.HTTPConnection) -> None:
         """Take a connection back."""

@@ -307,7 +307,10 @@ class PeerJob(Job):
     def wanted(self) -> list[StoredFile]:
         """The files to fetch."""
         good = self.state.good()
-        return [entry for entry in self.manifest.files if entry.path not in good]
+        # Of single files the peer may have others of the same revision.
+        single = {stored_name(self.spec, path) for path in self.spec.files}
+        chosen = [entry for entry in self.manifest.files if not single or entry.path in single]
+        return [entry for entry in chosen if entry.path not in good]
 
     @property
     def sizes(self) -> Mapping[str, int]:

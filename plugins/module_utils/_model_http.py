@@ -193,6 +193,10 @@ class HttpClient:
                 raise HttpError("redirect", host_of(url), f"it redirects a POST with status {status}")
         raise HttpError("redirect", host_of(url), f"more than {_MAX_HOPS - 1} redirects")
 
+    def hang_up(self) -> None:
+        """Break all connections that are at work, so that no thread waits for them."""
+        self._connections.hang_up()
+
     def fetch(
         self,
         url: str,

@@ -133,7 +133,6 @@ class Transfer:
         self._bytes = 0
         self._threads: list[threading.Thread] = []
         self._workers = 0
-        self._answers: set[Answer] = set()
 
     def run(self) -> list[Arrived]:
         """Fetch all files.
@@ -221,8 +220,7 @@ class Transfer:
             self._changed.notify_all()
         for part in parts:
             part.stop()
-        for answer in list(self._answers):
-            answer.body.abort()
+        self._client.hang_up()
         for thread in self._threads:
             thread.join()
         for part in parts:
@@ -328,7 +326,6 @@ class Transfer:
             if part.etag and not part.want.handed_out:
                 headers["If-Range"] = part.etag
         answer = self._client.open(place.url, part.want.auth, headers)
-        self._answers.add(answer)
         try:
             start, total = content_range(answer)
             if part.want.size is not None and total is not None and total != part.want.size:
@@ -339,7 +336,6 @@ class Transfer:
             address.keep(place, answer.url)
             self._copy(answer, part, claim, lambda: address.works(place))
         finally:
-            self._answers.discard(answer)
             answer.close()
 
     def _copy(self, answer: Answer, part: Part, claim: Claim, works: Callable[[], None]) -> None:

@@ -237,7 +237,7 @@ class TestTls:
             get(connections, server.url)
 
 
-class TestAbort:
+class TestHangingUp:
     HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n"
     BODY = b"a" * 100_000
 
@@ -260,11 +260,31 @@ class TestAbort:
             waited = threading.Event()
             while len(came) < len(self.BODY):
                 waited.wait(0.01)
-            stream.abort()
+            connections.hang_up()
             reader.join(PATIENCE_S)
             assert not reader.is_alive()
             assert bytes(came) == self.BODY
             stream.close()
+
+    def test_wakes_who_waits_for_an_answer(self, connections: Connections) -> None:
+        errors: list[Exception] = []
+
+        def ask(url: str) -> None:
+            try:
+                connections.send(url, {}, None)
+            except (OSError, http.client.HTTPException) as error:
+                errors.append(error)
+
+        with played([None]) as server:
+            asking = threading.Thread(target=ask, args=(server.url,))
+            asking.start()
+            waited = threading.Event()
+            while asking.is_alive() and not connections._busy:
+                waited.wait(0.01)
+            connections.hang_up()
+            asking.join(PATIENCE_S / 2)
+            assert not asking.is_alive()
+            assert len(errors) == 1
 
     def test_what_is_read_after_it_is_deciphered_or_nothing(self, tmp_path: Path) -> None:
         context, certificate = tls(tmp_path)
@@ -272,7 +292,7 @@ class TestAbort:
         with played([self.HEAD + b"\r\n" + self.BODY, None], context=context) as server:
             stream = connections.send(server.url, {}, None)
             assert stream.read(1000) == b"a" * 1000
-            stream.abort()
+            connections.hang_up()
             with contextlib.suppress(OSError, http.client.HTTPException):
                 while piece := stream.read(5000):
                     assert set(piece) == {ord("a")}
@@ -284,7 +304,7 @@ class TestAbort:
             stream.close()
             stream.close()
             # It may be somebody else's connection by now.
-            stream.abort()
+            connections.hang_up()
             get(connections, server.url)
             assert len(server.requests) == 1
 

@@ -96,6 +96,15 @@ def test_the_hub_is_not_asked_at_all(fake: FakeHub, full: Store, empty: Store) -
     assert peer_warnings(peers) == []
 
 
+def test_of_single_files_only_the_wanted_one_comes(fake: FakeHub, full: Store, empty: Store) -> None:
+    fake.add_file("a/b", FILE["revision"], "other.gguf", DATA)
+    ensure(fake, full, (), x={**FILE, "file": "other.gguf"})
+    assert len(full.versions("x")[0].files) == 2
+    with peer_of(full, "x") as (_peer, words):
+        outcome = ensure(fake, empty, parse_peers([words]), x=FILE)["x"]
+    assert [entry.path for entry in outcome.manifest.files] == ["x.gguf"]
+
+
 @pytest.mark.skipif(not GIT, reason="git is not installed")
 def test_a_whole_repository_with_neither_git_nor_hub(fake: FakeHub, tmp_path: Path, empty: Store) -> None:
     tree = {"config.json": b"{}", "sub/tokenizer.json": b"[]", "model.safetensors": safetensors(100_000)}
