@@ -12,10 +12,16 @@ import datetime
 import ipaddress
 import typing as t
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+except ImportError as exc:
+    # ansible-core itself needs it, but this file can be read without.
+    _missing: ImportError | None = exc
+else:
+    _missing = None
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +47,12 @@ def certificate_for(names: Sequence[str], title: str = "llmops") -> Pair:
 
     Returns:
         Both. The key is new each time and kept nowhere.
+
+    Raises:
+        ImportError: The library `cryptography` is missing on the controller.
     """
+    if _missing is not None:
+        raise _missing
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title)])
     now = datetime.datetime.now(datetime.UTC)
