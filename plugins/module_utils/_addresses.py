@@ -12,12 +12,12 @@ import contextlib
 import ipaddress
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    Address = "ipaddress.IPv4Address | ipaddress.IPv6Address"
+    Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007 - the operator came with Python 3.10
 
 # Addresses that the internet will never have (RFC 5737, RFC 3849): the way to them is the default route's.
 _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
