@@ -45,7 +45,7 @@ _SLOW = 100 << 20
 _LOOK_S = 0.05
 _SLOW_LOOKS = 2
 # Of one processor; what hashes and copies at this rate is not held up by its connections.
-_BUSY = 0.6
+_BUSY = 0.9
 _GROW = 4
 # Bytes that must arrive between two failures of a connection to earn it all its attempts back.
 _FORGIVEN_AFTER = 1 << 20
@@ -202,7 +202,9 @@ class Transfer:
             # Before the first byte nothing tells the network's speed, and a busy processor is no slow network.
             rate = (self._bytes - seen) / (now - since) / self._workers if seen else _SLOW
             busy = (time.process_time() - worked) / (now - since) > _BUSY
-            slow = slow + 1 if rate < _SLOW and not busy and not self._pausing else 0
+            # Nor is the wait for the disk at a file's end one.
+            at_work = sum(part.claims for part, _address in list(self._parts)) >= self._workers
+            slow = slow + 1 if rate < _SLOW and at_work and not busy and not self._pausing else 0
             seen, since, worked = self._bytes, now, time.process_time()
             if slow >= _SLOW_LOOKS:
                 slow = 0
