@@ -157,6 +157,14 @@ def test_absent(host: Host) -> None:
     assert not host.run(models={"x": None}, state="absent")["changed"]
 
 
+def test_absent_takes_what_an_unfinished_fetch_left(host: Host) -> None:
+    left = host.root / ".partial" / f"x-{KEY}"
+    left.mkdir(parents=True)
+    (host.root / ".partial" / f"x-y-{KEY}").mkdir()
+    assert host.run(models={"x": None}, state="absent")["changed"]
+    assert [path.name for path in left.parent.iterdir()] == [f"x-y-{KEY}"]
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_absent_keeps_what_a_server_refers_to(host: Host, monkeypatch: pytest.MonkeyPatch, check_mode: bool) -> None:
     host.run(models={"x": FILE, "y": FILE})

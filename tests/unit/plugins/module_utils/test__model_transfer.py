@@ -271,6 +271,24 @@ class TestSeveral:
         assert 4 < len(hub.peers) <= 13
         assert sha256((tmp_path / "slow").read_bytes()) == want.sha256
 
+    def test_a_slow_disk_is_no_slow_connection(
+        self, hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_model_transfer, "_BUSY", 1000.0)
+        looks: list[float] = []
+
+        def sync(_file: int) -> None:
+            # As long as it takes to look several times at how fast the bytes come.
+            looks.append(time.monotonic())
+            time.sleep(_model_transfer._LOOK_S * (_model_transfer._SLOW_LOOKS + 4))
+
+        monkeypatch.setattr("os.fdatasync", sync)
+        (want,) = files(hub, "big", 4 << 20)
+        transfer = Transfer(HttpClient(timeout=PATIENCE_S), [(want, tmp_path / "big", tmp_path / "journal")])
+        transfer.run()
+        assert len(looks) == 1
+        assert transfer._workers == 1
+
     @pytest.mark.usefixtures("many_ranges")
     def test_never_more_than_allowed(self, hub: FakeHub, tmp_path: Path) -> None:
         (want,) = files(hub, "slow", 3 << 20)
