@@ -60,14 +60,20 @@ class Played:
                     if answer is None:
                         self._end.wait()
                         return
-                    head = b"".join(iter(file.readline, b"\r\n"))
-                    if not head:
+                    lines: list[bytes] = []
+                    # A client that hangs up ends the head too, with nothing.
+                    while (line := file.readline()) not in {b"\r\n", b""}:
+                        lines.append(line)
+                    if not lines:
                         return
-                    seen.append(head)
+                    seen.append(b"".join(lines))
                     connection.sendall(answer)
 
     def close(self) -> None:
         self._end.set()
+        # Closing alone leaves the thread in accept(), and its descriptor's number to another test's socket.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 
