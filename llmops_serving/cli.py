@@ -19,10 +19,14 @@ from rich.text import Text
 
 from llmops_serving.bench_cli import add_bench_parsers, run_on
 from llmops_serving.bundle_cli import add_bundle_parser
+from llmops_serving.diagnose_cli import add_diagnose_parser, run_diagnose
+from llmops_serving.drift_cli import add_drift_parsers, add_lock_option, lock_variables, run_drift
 from llmops_serving.errors import DriverError, Interrupted
+from llmops_serving.generations_cli import add_apply_options, add_generation_parsers, apply_options, run_generations
 from llmops_serving.lab_cli import add_lab_parser
 from llmops_serving.models_cli import add_models_parser, run_models
 from llmops_serving.progress import ConsoleProgress
+from llmops_serving.removal import add_remove_options
 from llmops_serving.report import render
 from llmops_serving.results import EXIT_FAILED, EXIT_INTERRUPTED
 from llmops_serving.site import Site
@@ -36,6 +40,18 @@ if TYPE_CHECKING:
 
 # Without a terminal nothing says how wide a line may be; logs take more than the 80 columns that rich assumes.
 _LOG_WIDTH = 140
+# The commands that bring a function of their own.
+_RUNNERS = {
+    "benchmark": run_on,
+    "diagnose": run_diagnose,
+    "drift": run_drift,
+    "history": run_generations,
+    "lock": run_drift,
+    "models": run_models,
+    "rollback": run_generations,
+    "tournament": run_on,
+    "tune": run_on,
+}
 _EPILOG = "exit codes: 0 done, 1 failed, 2 wrong usage, 3 would change (plan, --check), 130 interrupted"
 
 
@@ -54,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("plan", "tell what apply would change and what memory it takes; exit code 3 if anything changes"),
         ("apply", "make the hosts serve what the inventory says, and prove it with real requests"),
         ("verify", "probe what runs with real requests, and change nothing"),
-        ("remove", "remove the servers of the inventory from its hosts"),
+        ("remove", "remove servers, those of the inventory by default, and tell what is left"),
     ):
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=_EPILOG)
         _add_options(command, may_change=name in {"apply", "remove"})
@@ -64,7 +80,26 @@ def build_parser() -> argparse.ArgumentParser:
                 metavar="FILE",
                 help="plan for the GPUs in a file of nvidia-smi's answer in the place of the hosts' own (docs/gpu.md)",
             )
+        if name in {"plan", "apply"}:
+            add_lock_option(command)
+        if name == "apply":
+            add_apply_options(command)
+        if name == "remove":
+            add_remove_options(command)
         command.set_defaults(run=_run_site)
+    add_drift_parsers(
+        commands, add_options=lambda command, may_change: _add_options(command, may_change=may_change), run=_run_site
+    )
+    add_generation_parsers(
+        commands,
+        add_options=lambda command, may_change: _add_options(command, may_change=may_change, chooses=False),
+        run=_run_site,
+    )
+    add_diagnose_parser(
+        commands,
+        add_options=lambda command: _add_options(command, may_change=False, chooses=False),
+        run=_run_site,
+    )
     add_bench_parsers(
         commands,
         add_options=lambda command, chooses: _add_options(
@@ -142,6 +177,7 @@ def _run_site(args: argparse.Namespace) -> int:
         args.inventory,
         limit=args.limit,
         servers=tuple(args.server),
+        extra_vars=lock_variables(args),
         extra_vars_options=tuple(args.extra_vars),
         vault_password_file=args.vault_password_file,
         become_password=getpass.getpass("password of sudo on the hosts: ") if args.ask_become_pass else None,
@@ -161,19 +197,18 @@ def _run_and_show(site: Site, command: str, args: argparse.Namespace) -> RunResu
 
 def _watched(site: Site, command: str, args: argparse.Namespace) -> RunResult:
     with ConsoleProgress(Console(stderr=True, highlight=False), raw=args.verbose > 0) as progress:
+        if runner := _RUNNERS.get(command):
+            return runner(site, args, progress)
         match command:
             case "plan":
                 return site.plan(diff=args.diff, hardware=args.hardware, progress=progress)
             case "verify":
                 return site.verify(progress=progress)
             case "remove":
-                return site.remove(check=args.check, diff=args.diff, progress=progress)
-            case "benchmark" | "tournament" | "tune":
-                return run_on(site, args, progress)
-            case "models":
-                return run_models(site, args, progress)
+                what = {"everything": args.all, "models": args.models, "images": args.images}
+                return site.remove(**what, check=args.check, diff=args.diff, progress=progress)
             case _:
-                return site.apply(check=args.check, diff=args.diff, progress=progress)
+                return site.apply(check=args.check, diff=args.diff, progress=progress, **apply_options(args))
 
 
 def _show(result: RunResult, *, as_json: bool) -> None:

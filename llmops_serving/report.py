@@ -14,10 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from llmops_serving.bench_report import report
+from llmops_serving.diagnose_report import besides, findings
+from llmops_serving.drift_report import drift_summary, drifts, locks
+from llmops_serving.generations_report import aftermath, amount, histories, waves, went_back
 from llmops_serving.models_report import amounts, stores
+from llmops_serving.removal import removals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -46,6 +50,10 @@ def render(result: RunResult) -> RenderableType:
     Returns:
         Something that rich can print at any width from 60 columns.
     """
+    if result.command == "diagnose":
+        return Group(*_diagnosis(result), *_notices(result), *_failures(besides(result)), summary(result))
+    if result.command == "drift":
+        return Group(*drifts(result), *_notices(result), *_failures(result), drift_summary(result))
     parts: list[RenderableType] = []
     reports = [one for host in result.hosts for one in host.reports]
     # Where something was measured, that is what people want to see, and that the servers serve goes without saying.
@@ -54,13 +62,17 @@ def render(result: RunResult) -> RenderableType:
     parts += [part for one in reports for part in report(one)]
     if _about_models(result):
         parts += stores(result)
+    parts += histories(result)
+    parts += removals(result)
+    parts += locks(result)
     # What fits is of interest before it is done, and afterwards only where it did not.
     if result.check or not result.ok:
         parts += _fits(result)
-    if result.check and result.changed and not _about_models(result):
+    if result.check and result.changed and not _about_models(result) and result.command != "remove":
         parts += _would_change(result)
     parts += _notices(result)
     parts += _failures(result)
+    parts += waves(result)
     parts.append(summary(result))
     return Group(*parts)
 
@@ -93,10 +105,13 @@ def _server_row(host: HostResult, server: Server, *, first: bool, planned: bool)
     place = Text(server.url)
     if action and action not in {"unchanged", "keep", "failed"}:
         place.append(f"  {action}", style="yellow")
+    if server.ok and (away := server.seconds.get("away")):
+        place.append(f"  away {away:.1f} s", style="dim")
     if not server.ok:
         place.append("  failed", style="bold red")
     if server.state and server.state not in {"active", "running"}:
         place.append(f"  {server.state}", style="red")
+    place.append("".join(f"\n{line}" for line in went_back(server)), style="dim")
     probed = {probe.model for probe in server.probes}
     # The rows below name the models that were probed.
     unprobed = [model for model in server.models if model not in probed]
@@ -185,11 +200,21 @@ def _server_failure(host: str, server: Server) -> Iterator[RenderableType]:
     failed = [probe for probe in server.probes if not probe.ok]
     check = server.failed_check or ", ".join(f"{probe.probe} ({probe.model})" for probe in failed)
     cause = server.cause or server.msg or "; ".join(probe.msg for probe in failed)
-    then = "the previous generation serves again" if server.rolled_back else ""
-    yield from _facts(("check", check), ("cause", cause), ("remedy", server.remedy), ("now", then))
-    if log := server.log.strip().splitlines():
+    yield from _facts(("check", check), ("cause", cause), ("remedy", server.remedy), *aftermath(server))
+    yield from _log_end(server.log.strip().splitlines()[-_LOG_LINES:])
+
+
+def _diagnosis(result: RunResult) -> Iterator[RenderableType]:
+    for finding in findings(result):
+        yield finding.head
+        yield from _facts(*finding.facts)
+        yield from _log_end(finding.log)
+
+
+def _log_end(log: Sequence[str]) -> Iterator[RenderableType]:
+    if log:
         yield Text("  the end of its log:", style="dim")
-        yield Text("\n".join(f"    {line}" for line in log[-_LOG_LINES:]), style="dim")
+        yield Text("\n".join(f"    {line}" for line in log), style="dim")
 
 
 def _facts(*facts: tuple[str, str]) -> Iterator[RenderableType]:
@@ -223,7 +248,10 @@ def summary(result: RunResult) -> Text:
     good = sum(probe.ok for probe in probes)
     changes = sum(step.status == "changed" for host in result.hosts for step in host.steps)
     said = [_count(len(result.hosts), "host")]
-    said += amounts(result) if _about_models(result) else [_count(len(result.servers), "server")]
+    if _about_models(result):
+        said += amounts(result)
+    else:
+        said.append(amount(result) if result.command == "history" else _count(len(result.servers), "server"))
     if probes:
         said.append(f"{good} of {_count(len(probes), 'probe')} good")
     said.append(_count(changes, "change") if changes or result.changed else "no changes")

@@ -12,23 +12,33 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._tournament import GUEST
+from llmops_serving.drift import differences_of, lock_of
+from llmops_serving.generations_result import history_of
 from llmops_serving.models_result import store_of
+from llmops_serving.removal import removal_of
+from llmops_serving.waves import waves_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from llmops_serving.drift import Difference, LockWritten
+    from llmops_serving.generations_result import History
     from llmops_serving.models_result import ModelStore
+    from llmops_serving.removal import Removal
+    from llmops_serving.waves import Waves
 
 JSON_VERSION = 1
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_WOULD_CHANGE, EXIT_REGRESSION, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 _COLLECTION = "llmops.serving."
+# Their failures are told with the server.
+_CHANGES_A_SERVER = (_COLLECTION + "server", _COLLECTION + "server_rollback")
 _FAILED = ("runner_on_failed", "runner_on_unreachable", "runner_on_async_failed", "runner_item_on_failed")
 _STATUS = {
     "runner_on_ok": "ok",
@@ -104,6 +114,9 @@ class Server:
         cause: Why it failed.
         remedy: What to do about it.
         rolled_back: Whether the previous generation serves again.
+        away_s: Seconds in which nothing answered, of a change that failed.
+        second: Check and cause of the previous generation's own failure, where that does not serve any more either.
+        kept_failed: Number of the generation that failed, where it is kept for inspection.
         log: The last log lines of a failed engine.
         data: Everything that the module returned.
     """
@@ -124,6 +137,9 @@ class Server:
     cause: str = ""
     remedy: str = ""
     rolled_back: bool = False
+    away_s: float = 0.0
+    second: Mapping[str, str] = field(default_factory=dict)
+    kept_failed: int | None = None
     log: str = ""
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -240,6 +256,10 @@ class HostResult:
         fits: What each of its servers needs of its memory, in check mode.
         reports: What was measured on it.
         store: Its model store, where that was looked at.
+        removal: What was removed from it, stays and is left, where something was to be removed.
+        histories: The generations of its servers, where those were looked at.
+        differs: What on it is not as the inventory says, in check mode.
+        locks: Lock files that were written for it and others.
         error: The task that failed and why, None if none did.
         steps: What ran, in order, without what was skipped.
     """
@@ -255,6 +275,10 @@ class HostResult:
     fits: tuple[Fit, ...] = ()
     reports: tuple[Report, ...] = ()
     store: ModelStore | None = None
+    removal: Removal | None = None
+    histories: tuple[History, ...] = ()
+    differs: tuple[Difference, ...] = ()
+    locks: tuple[LockWritten, ...] = ()
     error: str | None = None
     steps: tuple[Step, ...] = ()
 
@@ -264,7 +288,8 @@ class RunResult:
     """What a run did.
 
     Attributes:
-        command: plan, apply, verify, remove, benchmark, tournament, tune, restore, or `models list` and the like.
+        command: plan, apply, verify, remove, history, rollback, benchmark, tournament, tune, restore, or `models list`
+            and the like.
         ok: Whether all is well on every host.
         changed: Whether anything was changed, or would be (check mode).
         check: Whether nothing was changed on purpose (plan, or check mode).
@@ -272,6 +297,7 @@ class RunResult:
         seconds: Time of the whole run in seconds.
         errors: What Ansible said that belongs to no host.
         interrupted: Whether the run was stopped before its end.
+        waves: How far the waves came, None where the hosts were not divided.
     """
 
     command: str
@@ -282,6 +308,7 @@ class RunResult:
     seconds: float = 0.0
     errors: tuple[str, ...] = ()
     interrupted: bool = False
+    waves: Waves | None = None
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -300,7 +327,8 @@ class RunResult:
             return EXIT_INTERRUPTED
         if not self.ok:
             return EXIT_FAILED
-        return EXIT_WOULD_CHANGE if self.check and self.changed else EXIT_OK
+        differs = self.command == "drift" and any(host.differs for host in self.hosts)
+        return EXIT_WOULD_CHANGE if differs or (self.check and self.changed) else EXIT_OK
 
     def to_dict(self) -> dict[str, Any]:
         """Turn the results into what `--json` prints.
@@ -317,6 +345,7 @@ class RunResult:
             "interrupted": self.interrupted,
             "seconds": round(self.seconds, 3),
             "errors": list(self.errors),
+            **({"waves": self.waves.to_dict()} if self.waves else {}),
             "hosts": [
                 {
                     "name": host.name,
@@ -333,6 +362,10 @@ class RunResult:
                     "fits": [dict(fit.data) for fit in host.fits],
                     "reports": [report.to_dict() for report in host.reports],
                     **({"store": dict(host.store.data)} if host.store else {}),
+                    **({"removal": dict(host.removal.data)} if host.removal else {}),
+                    **({"histories": [dict(one.data) for one in host.histories]} if host.histories else {}),
+                    **({"differs": [asdict(one) for one in host.differs]} if self.check else {}),
+                    **({"locks": [one.to_dict() for one in host.locks]} if host.locks else {}),
                     "error": host.error,
                 }
                 for host in self.hosts
@@ -351,6 +384,11 @@ class _Host:
     fits: tuple[Fit, ...] = ()
     reports: list[Report] = field(default_factory=list)
     store: ModelStore | None = None
+    removal: Removal | None = None
+    histories: list[History] = field(default_factory=list)
+    # What the module drift_info listed, None where it did not look.
+    looked: list[dict[str, Any]] | None = None
+    locks: list[LockWritten] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     looped: set[str] = field(default_factory=set)
@@ -382,6 +420,7 @@ def parse_events(
     hosts: dict[str, _Host] = {}
     stats: Mapping[str, Any] | None = None
     lines: list[str] = []
+    events = tuple(events)
     for event in events:
         kind, data = event.get("event", ""), event.get("event_data") or {}
         if kind == "playbook_on_stats":
@@ -393,6 +432,10 @@ def parse_events(
     results = tuple(
         _finish(name, host, stats) for name, host in sorted(hosts.items(), key=lambda pair: _natural(pair[0]))
     )
+    waves = waves_of(events, [host.name for host in results if not host.ok])
+    if waves:
+        # What they said is that they were not touched.
+        results = tuple(host for host in results if host.name not in waves.not_reached)
     failed_hosts = any(not host.ok for host in results)
     errors = () if failed_hosts or interrupted or rc == 0 else tuple(error_lines(lines))
     ok = not interrupted and not failed_hosts and rc == 0
@@ -400,7 +443,8 @@ def parse_events(
         errors = (
             f"ansible-playbook ended with exit code {rc} and named no reason; run again with -v to see its output",
         )
-    return RunResult(command, ok, any(host.changed for host in results), check, results, 0.0, errors, interrupted)
+    changed = any(host.changed for host in results)
+    return RunResult(command, ok, changed, check, results, 0.0, errors, interrupted, waves)
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
@@ -441,7 +485,7 @@ def _read_failure(host: _Host, kind: str, result: Mapping[str, Any], step: Step)
         host.errors.append(message_of(result))
     elif listed := problems_of(result):
         host.problems += [line for line in listed if line not in host.problems]
-    elif step.action != _COLLECTION + "server" or not _is_server(result, step):
+    elif not _tells_itself(result, step):
         host.errors.append(f"{step.label}: {message_of(result)}")
 
 
@@ -531,6 +575,13 @@ def message_of(result: Mapping[str, Any]) -> str:
     return f"{text}: {last}" if last and last not in text else text
 
 
+def _tells_itself(result: Mapping[str, Any], step: Step) -> bool:
+    """Whether the servers of a failed task say themselves why they failed."""
+    if step.action == _COLLECTION + "purge":
+        return any(entry.get("failed") for entry in result.get("servers") or [])
+    return step.action in _CHANGES_A_SERVER and _is_server(result, step)
+
+
 def _is_server(result: Mapping[str, Any], step: Step) -> bool:
     return bool(result.get("name") or step.item)
 
@@ -545,8 +596,9 @@ def _read_server(host: _Host, result: Mapping[str, Any], step: Step) -> None:
 def _read_server_info(host: _Host, result: Mapping[str, Any], step: Step) -> None:
     for entry in result.get("servers") or []:
         server = server_of(step.host, entry, failed=bool(entry.get("failed")))
-        # In a run that also applied, what was done is worth more than what was seen afterwards.
-        if server.name not in host.servers:
+        # In a run that also applied, what was done is worth more than what was seen afterwards; a comparison is not.
+        known = host.servers.get(server.name)
+        if known is None or (known.ok and not known.changed and not known.probes):
             host.servers[server.name] = server
 
 
@@ -578,14 +630,45 @@ def _read_store(host: _Host, result: Mapping[str, Any], step: Step) -> None:
     host.store = store_of(own_words(result))
 
 
+def _read_removal(host: _Host, result: Mapping[str, Any], step: Step) -> None:
+    if step.action == _COLLECTION + "purge":
+        _read_server_info(host, result, step)
+        host.notices += [str(note) for note in result.get("notes") or []]
+    host.removal = removal_of(own_words(result), host.removal)
+
+
+def _read_histories(host: _Host, result: Mapping[str, Any], step: Step) -> None:
+    del step
+    host.histories += [history_of(entry) for entry in result.get("servers") or []]
+
+
+def _read_drift(host: _Host, result: Mapping[str, Any], step: Step) -> None:
+    del step
+    if "differs" in result:
+        host.looked = list(result["differs"])
+
+
+def _read_lock(host: _Host, result: Mapping[str, Any], step: Step) -> None:
+    del step
+    if written := lock_of(result):
+        host.locks.append(written)
+
+
 _READERS = {
     "server": _read_server,
+    "server_rollback": _read_server,
+    "server_history_info": _read_histories,
     "server_info": _read_server_info,
+    "server_diagnosis": _read_server_info,
     # What was held runs again.
     "server_hold": _read_server_info,
     "benchmark_report": _read_report,
     "model": _read_model,
     "model_store": _read_store,
+    "purge": _read_removal,
+    "leftovers_info": _read_removal,
+    "drift_info": _read_drift,
+    "lock_file": _read_lock,
     "preflight": _read_preflight,
 }
 
@@ -622,6 +705,9 @@ def server_of(host: str, result: Mapping[str, Any], *, failed: bool, name: str =
         cause=_text(data, "cause"),
         remedy=_text(data, "remedy"),
         rolled_back=bool(data.get("rolled_back")),
+        away_s=float(data.get("away_s") or 0.0),
+        second=data.get("second") or {},
+        kept_failed=data.get("kept_failed"),
         log=_log(data.get("log")),
         data=data,
     )
@@ -738,6 +824,10 @@ def _finish(name: str, host: _Host, stats: Mapping[str, Any] | None) -> HostResu
         fits=host.fits,
         reports=tuple(host.reports),
         store=host.store,
+        removal=host.removal,
+        histories=tuple(host.histories),
+        differs=differences_of((server.data for server in host.servers.values()), host.looked, host.steps),
+        locks=tuple(host.locks),
         error=error,
         steps=tuple(host.steps),
     )

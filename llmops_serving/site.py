@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from llmops_serving.errors import DriverError, Interrupted, UsageError
 from llmops_serving.load import load_variables
+from llmops_serving.removal import remove_variables
 from llmops_serving.results import parse_events
 from llmops_serving.runner import Interrupt, Outcome, PlaybookRun, run_playbook
+from llmops_serving.waves import wave_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,18 +102,78 @@ class Site:
         elsewhere = {"serving_hardware": str(_existing(hardware, "file of nvidia-smi's answer"))} if hardware else {}
         return self._run("plan", check=True, diff=diff, extra_vars=elsewhere, progress=progress)
 
-    def apply(self, *, check: bool = False, diff: bool = False, progress: Progress | None = None) -> RunResult:
+    def apply(  # noqa: PLR0913  what an apply is made of
+        self,
+        *,
+        check: bool = False,
+        diff: bool = False,
+        serial: int | str | None = None,
+        max_fail_percentage: float | None = None,
+        keep_failed: bool = False,
+        progress: Progress | None = None,
+    ) -> RunResult:
         """Make the hosts serve what the inventory says, and prove it with real requests.
 
         Args:
             check: Change nothing.
             diff: Let modules report differences, secrets masked.
+            serial: Hosts of a wave: a number, a share such as `25%`, or several with commas between them; None for all
+                hosts at once. No wave begins after one in which a host failed.
+            max_fail_percentage: Which share of a wave's hosts may fail all the same.
+            keep_failed: Whether a generation that fails its gate is kept for inspection.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results; `waves` says how far the waves came.
+        """
+        words = wave_variables(serial, max_fail_percentage) | ({"engine_keep_failed": True} if keep_failed else {})
+        return self._run("apply", check=check, diff=diff, extra_vars=words, progress=progress)
+
+    def history(self, host: str, servers: Sequence[str] = (), *, progress: Progress | None = None) -> RunResult:
+        """Tell which generations of its servers a host has kept, and what each changed.
+
+        Args:
+            host: The host, or a pattern of hosts.
+            servers: Names of servers; all that the host has if empty.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results; `hosts[].histories` has what there is.
+        """
+        words = {"history_servers": list(servers)}
+        return replace(self, limit=host, servers=())._run("history", extra_vars=words, progress=progress)
+
+    def rollback(  # noqa: PLR0913  what a rollback is made of
+        self,
+        host: str,
+        server: str,
+        generation: int | None = None,
+        *,
+        check: bool = False,
+        diff: bool = False,
+        serial: int | str | None = None,
+        max_fail_percentage: float | None = None,
+        progress: Progress | None = None,
+    ) -> RunResult:
+        """Let an earlier generation of a server serve again, gated as any change. The inventory stays as it is.
+
+        Args:
+            host: The host, or a pattern of hosts where no generation is named.
+            server: The server's name.
+            generation: Its number; the newest that was good and does not serve if None.
+            check: Change nothing.
+            diff: Let modules report differences, secrets masked.
+            serial: As for `apply`.
+            max_fail_percentage: As for `apply`.
             progress: Somebody who watches the run.
 
         Returns:
             The results.
         """
-        return self._run("apply", check=check, diff=diff, progress=progress)
+        words = {"rollback_server": server, **wave_variables(serial, max_fail_percentage)}
+        words |= {} if generation is None else {"rollback_generation": generation}
+        there = replace(self, limit=host, servers=())
+        return there._run("rollback", check=check, diff=diff, extra_vars=words, progress=progress)
 
     def verify(self, *, progress: Progress | None = None) -> RunResult:
         """Probe what runs with real requests, and change nothing.
@@ -124,18 +186,77 @@ class Site:
         """
         return self._run("verify", progress=progress)
 
-    def remove(self, *, check: bool = False, diff: bool = False, progress: Progress | None = None) -> RunResult:
-        """Remove the servers of the inventory from its hosts: unit, container and files.
+    def diagnose(
+        self, host: str, servers: Sequence[str] = (), *, gate: bool = True, progress: Progress | None = None
+    ) -> RunResult:
+        """Say how the servers of a host fare, why one is ill, and what to do. Changes nothing.
 
         Args:
+            host: The host, or a pattern of hosts.
+            servers: Names of servers; all that the host or the inventory has if empty.
+            gate: Whether to ask the servers real questions.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results; `servers[].data` has the evidence, as the module `server_diagnosis` returns it.
+        """
+        there = replace(self, limit=host, servers=tuple(servers))
+        return there._run("diagnose", extra_vars={"diagnose_gate": gate}, progress=progress)
+
+    def remove(  # noqa: PLR0913  what a removal takes
+        self,
+        *,
+        everything: bool = False,
+        models: bool = False,
+        images: bool = False,
+        check: bool = False,
+        diff: bool = False,
+        progress: Progress | None = None,
+    ) -> RunResult:
+        """Remove servers, those of the inventory by default, with all that was made for them, and look what is left.
+
+        Args:
+            everything: Remove all that the collection made on the hosts, also servers of which no inventory knows.
+            models: Remove the models too that nobody else uses.
+            images: Remove the images too that nobody else uses.
             check: Change nothing.
             diff: Let modules report differences, secrets masked.
             progress: Somebody who watches the run.
 
         Returns:
-            The results.
+            The results; `hosts[].removal` has what was removed, stays and is left. What is left is among the host's
+            `problems`, and then `ok` is False.
         """
-        return self._run("remove", check=check, diff=diff, progress=progress)
+        words = remove_variables(self.servers, everything=everything, models=models, images=images)
+        return self._run("remove", check=check, diff=diff, extra_vars=words, progress=progress)
+
+    def drift(self, *, every_byte: bool = False, diff: bool = False, progress: Progress | None = None) -> RunResult:
+        """Tell what on the hosts is not as inventory and lock file say, and change nothing. No hub need answer.
+
+        Args:
+            every_byte: Read the models whole, and not only files whose size or time is another.
+            diff: Let modules report differences, secrets masked.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results; `hosts[].differs` says what differs, and `exit_code` is 3 if anything does.
+        """
+        words = {"models_verify": True} if every_byte else {}
+        return self._run("drift", check=True, diff=diff, extra_vars=words, progress=progress)
+
+    def lock(self, *, check: bool = False, diff: bool = False, progress: Progress | None = None) -> RunResult:
+        """Write images, models and versions that the hosts serve with into the lock file beside the inventory.
+
+        Args:
+            check: Write nothing.
+            diff: Show the file before and after.
+            progress: Somebody who watches the run.
+
+        Returns:
+            The results; `hosts[].locks` says what was written. A host that is not as the inventory says, or a server
+            that does not answer a real request sensibly, fails, and then nothing is written.
+        """
+        return self._run("lock", check=check, diff=diff, progress=progress)
 
     def models(
         self,
@@ -379,7 +500,9 @@ def _refuse_nothing(result: RunResult, outcome: Outcome, site: Site, where: str)
     known = {server.name for server in result.servers} | {fit.server for host in result.hosts for fit in host.fits}
     unknown = sorted(set(site.servers) - known)
     if result.ok and unknown:
-        msg = f"no server named {', '.join(unknown)} in serving_servers of {where}"
+        msg = f"no server named {', '.join(unknown)} in serving_servers of {where}" + (
+            ", nor on its hosts" if result.command == "remove" else ""
+        )
         raise UsageError(msg)
 
 

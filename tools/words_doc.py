@@ -45,9 +45,18 @@ def _head(name: str, definition: dict[str, t.Any], listing: dict[str, t.Any]) ->
         f"## {name}\n\n{definition['title']}, one {definition['models']['format']} model a server"
         f"{'' if definition['models'].get('max') == 1 else ' or several'}, for {', '.join(definition['tasks'])}. "
         f"{len(listing['flags'])} flags, from {listing['source']} {listing['version']}. API key: {key}. "
-        f"Ready: `{definition['readiness']}`, metrics: `{definition['metrics']}`.\n\n"
+        f"Ready: `{definition['readiness']}`, metrics: `{definition['metrics']}`. {_open(definition)}\n\n"
         "| word | cpu | gpu |\n|---|---|---|"
     )
+
+
+def _open(definition: dict[str, t.Any]) -> str:
+    """Say what the engine does for whoever reaches it, key or not."""
+    groups = [group for group in definition["routes"] if group["kind"] in ("inference", "admin") and group.get("open")]
+    paths = dict.fromkeys(path for group in groups for path in group.get("post", []) + group.get("get", []))
+    if not paths:
+        return "Its key guards all that computes or changes something."
+    return f"Not guarded by a key: {', '.join(f'`{path}`' for path in paths)}."
 
 
 def _words(definition: dict[str, t.Any]) -> list[str]:

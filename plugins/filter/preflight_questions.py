@@ -49,6 +49,10 @@ options:
     description: By server, the one of its engine's images that suits the host's driver where the server names none.
     type: dict
     default: {}
+  lock:
+    description: The lock file on the controller, whose images are asked about. Empty for none.
+    type: path
+    default: ""
   changes:
     description: What was laid over the servers, C(serving_changes). Its names are judged.
     type: dict
@@ -74,6 +78,7 @@ import typing as t
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._changes import change_problems
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
+from ansible_collections.llmops.serving.plugins.plugin_utils._lockfile import LockFileError, read_lock
 from ansible_collections.llmops.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import (
     choice_problems,
@@ -96,9 +101,16 @@ def preflight_questions(  # noqa: PLR0913, PLR0917  one for each option of the f
     only: list[str] | None = None,
     variants: dict[str, str] | None = None,
     changes: t.Any = None,
+    lock: str = "",
 ) -> dict[str, t.Any]:
     """Judge a host's inventory, and prepare what the host is asked."""
     servers, models = plain(servers), plain(models)
+    broken: list[str] = []
+    locked = None
+    try:
+        locked = read_lock(lock)
+    except LockFileError as exc:
+        broken.append(str(exc))
     site = Site(
         models=models,
         model_dir="",
@@ -108,8 +120,10 @@ def preflight_questions(  # noqa: PLR0913, PLR0917  one for each option of the f
         images=images or {},
         search=search or (),
         variants=variants or {},
+        lock=locked,
     )
     problems = [
+        *broken,
         *inventory_problems(servers, site),
         *choice_problems(servers, only or []),
         *change_problems(servers, plain(changes) if changes else {}),

@@ -52,6 +52,10 @@ options:
     description: How containers get GPUs, V(cdi), V(runtime) or V(gpus).
     type: str
     default: cdi
+  lock:
+    description: The lock file on the controller, whose images are used and no others. Empty for none.
+    type: path
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -71,6 +75,8 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
+from ansible_collections.llmops.serving.plugins.plugin_utils._locked import lock_problems
+from ansible_collections.llmops.serving.plugins.plugin_utils._lockfile import LockFileError, read_lock
 from ansible_collections.llmops.serving.plugins.plugin_utils._plain import plain
 from ansible_collections.llmops.serving.plugins.plugin_utils._plan import server_plan
 from ansible_collections.llmops.serving.plugins.plugin_utils._problems import inventory_problems
@@ -90,9 +96,14 @@ def server_plans(  # noqa: PLR0913, PLR0917  one for each option of the filter
     search: list[str] | None = None,
     variants: dict[str, str] | None = None,
     gpu_way: str = "cdi",
+    lock: str = "",
 ) -> dict[str, dict[str, t.Any]]:
     """Plan each server of a host."""
     servers = plain(servers)
+    try:
+        locked = read_lock(lock)
+    except LockFileError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
     site = Site(
         models=plain(models),
         model_dir=model_dir,
@@ -103,8 +114,9 @@ def server_plans(  # noqa: PLR0913, PLR0917  one for each option of the filter
         search=search or (),
         variants=variants or {},
         gpu_way=gpu_way,
+        lock=locked,
     )
-    if problems := inventory_problems(servers, site):
+    if problems := inventory_problems(servers, site) or lock_problems(servers, site):
         raise AnsibleFilterError("; ".join(problems))
     return {server["name"]: server_plan(server, site) for server in servers}
 

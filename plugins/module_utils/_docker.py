@@ -8,10 +8,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 
-from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, MissingError, run
+from ansible_collections.llmops.serving.plugins.module_utils._image_record import RECORDS, drop, note
 
 
 def image_digest(reference: str) -> str | None:
@@ -52,16 +54,29 @@ def pull(reference: str, timeout: float = 3600) -> str:
     Raises:
         CommandError: The registry does not answer, or has no such image.
     """
-    run(["docker", "pull", "--quiet", reference], timeout=timeout)
-    digest = image_digest(reference)
-    if digest is None:
-        raise CommandError(f"docker pull {reference}: the registry gave no digest")
+    before = image_digest(reference)
+    try:
+        # Before it comes, for whoever pulls may be killed: what was here already is not the collection's.
+        if before is None:
+            note(reference)
+        run(["docker", "pull", "--quiet", reference], timeout=timeout)
+        digest = image_digest(reference)
+        if digest is None:
+            raise CommandError(f"docker pull {reference}: the registry gave no digest")
+        if digest != before:
+            note(reference, digest)
+    except CommandError:
+        drop(reference)
+        raise
+    except OSError as exc:
+        raise CommandError(f"docker pull {reference}: {RECORDS}: {exc.strerror or exc}") from exc
     return digest
 
 
 def remove_container(name: str) -> None:
-    """Remove a container, running or not; none of that name is fine."""
-    run(["docker", "rm", "--force", name], check=False)
+    """Remove a container, running or not, with its unnamed volumes; none of that name, and no Docker, is fine."""
+    with contextlib.suppress(MissingError):
+        run(["docker", "rm", "--force", "--volumes", name], check=False)
 
 
 def _bare_name(reference: str) -> str:

@@ -13,6 +13,7 @@ import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.llmops.serving.plugins.module_utils import _security
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
 from ansible_collections.llmops.serving.plugins.module_utils._http import NOT_READY, Endpoint, get_status
 from ansible_collections.llmops.serving.plugins.module_utils._probes import run_probe
@@ -102,7 +103,8 @@ class Gate:
                     "set load_timeout of the server higher, if its log shows that it still loads",
                 )
             time.sleep(pause)
-            pause = min(pause * 1.5, 1.0)
+            # Nobody is served meanwhile, so the end of the loading is not to be missed by much.
+            pause = min(pause * 1.5, 0.5)
 
     def run(self) -> list[dict[str, t.Any]]:
         """Ask every model of the server for what it is for.
@@ -121,6 +123,8 @@ class Gate:
             probes.append(run_probe(entry["task"], endpoint, options))
         if self.key is not None:
             self._demand_key(probes)
+        if self.asked.get("exposed"):
+            self._demand_closed(probes)
         for probe in probes:
             if not probe["ok"]:
                 self._demand_life(probes)
@@ -142,6 +146,17 @@ class Gate:
                 "key",
                 f"{path} answers {status} without a key",
                 "the engine did not take its key: check that options and environment do not unset it",
+                probes=probes,
+            )
+
+    def _demand_closed(self, probes: list[dict[str, t.Any]]) -> None:
+        routes, accept = self.asked.get("routes") or [], self.asked.get("accept_open_routes") or []
+        findings = _security.probe(self.url, self.key, routes, accept)
+        if findings:
+            raise GateError(
+                "security",
+                _security.summary(findings),
+                _security.remedy(findings, self.key is not None),
                 probes=probes,
             )
 

@@ -9,10 +9,11 @@
 Layout, below the state directory:
 
     servers/<name>/0001/unit          the unit's text, as it was in /etc/systemd/system
-    servers/<name>/0001/server.json   what was asked for, and the image by digest
+    servers/<name>/0001/server.json   what was asked for, the image by digest, and how the generation fared
     servers/<name>/0001/secrets/      0600 files, mounted into the container
     servers/<name>/0001/client-key    0600, the key that the gate sends
     servers/<name>/current -> 0001    the last generation that passed its gate
+    servers/<name>/change.json        a change that is under way, or was cut off (_change.py)
 
 The unit names its generation's directory, so the one rename that puts the unit in place switches everything.
 """
@@ -25,6 +26,7 @@ import shutil
 import typing as t
 from pathlib import Path
 
+from ansible_collections.llmops.serving.plugins.module_utils._clock import now
 from ansible_collections.llmops.serving.plugins.module_utils._unit import write_atomically
 
 STATE_DIR = Path("/var/lib/llmops/servers")
@@ -48,6 +50,16 @@ class Generation(t.NamedTuple):
     unit: str
     asked: dict[str, t.Any]
     image: str
+    # UTC times, ISO 8601; of one from before they were written down the first is empty.
+    made: str = ""
+    gated: str | None = None
+    # Of one that did not pass its gate and is kept for inspection: check, cause, remedy, at.
+    failed: dict[str, str] | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it has passed its gate; those from before that was written down are kept because they did."""
+        return self.gated is not None or not self.made
 
     def client_key(self) -> str | None:
         """Read the key that a caller of this generation sends, if it wants one."""
@@ -82,7 +94,8 @@ class Store:
         try:
             record = json.loads((directory / "server.json").read_text(encoding="utf-8"))
             unit = (directory / "unit").read_text(encoding="utf-8")
-            return Generation(number, directory, unit, record["asked"], record["image"])
+            fared = {word: record[word] for word in ("made", "gated", "failed") if word in record}
+            return Generation(number, directory, unit, record["asked"], record["image"], **fared)
         except (OSError, ValueError, KeyError):
             return None
 
@@ -104,7 +117,7 @@ class Store:
         number = max(self.numbers(), default=0) + 1
         directory = self._path(number)
         unit = asked["unit"].replace("@GENERATION@", str(directory)).replace("@IMAGE@", image)
-        generation = Generation(number, directory, unit, asked, image)
+        generation = Generation(number, directory, unit, asked, image, made=now())
         try:
             _make_directory(directory, 0o755)
             if asked.get("files"):
@@ -124,18 +137,42 @@ class Store:
 
     def record(self, generation: Generation) -> None:
         """Write down what a generation was asked for; last of all, for without it a generation does not count."""
-        record = json.dumps({"asked": generation.asked, "image": generation.image}, indent=1, sort_keys=True)
+        words = ("asked", "image", "made", "gated", "failed")
+        record = json.dumps({word: getattr(generation, word) for word in words}, indent=1, sort_keys=True)
         write_atomically(generation.directory / "server.json", record, 0o644)
 
-    def keep(self, generation: Generation) -> None:
-        """Make a generation the current one, and forget those too old to be wanted again."""
+    def keep(self, generation: Generation, kept: int = KEEP) -> None:
+        """Make a generation the current one, and forget those too old to be wanted again.
+
+        Args:
+            generation: The one that has passed its gate.
+            kept: How many are kept, itself among them.
+        """
+        # Written only where it is news, for a confirmed server's run shall change nothing.
+        if generation.gated is None or generation.failed:
+            self.record(generation._replace(gated=now(), failed=None))
         temporary = self._link.with_name("current.new")
         if temporary.is_symlink():
             temporary.unlink()
         temporary.symlink_to(generation.directory.name)
         temporary.replace(self._link)
-        for number in self.numbers()[:-KEEP]:
-            if number != generation.number:
+        others = [number for number in self.numbers() if number != generation.number]
+        for number in others[: max(len(others) - max(kept, 1) + 1, 0)]:
+            shutil.rmtree(str(self._path(number)), ignore_errors=True)
+
+    def good(self) -> list[Generation]:
+        """List the generations that have passed their gate and are not current, oldest first."""
+        current = self.current()
+        found = [self.read(number) for number in self.numbers() if current is None or number != current.number]
+        return [generation for generation in found if generation and not generation.failed and generation.passed]
+
+    def drop_leftovers(self) -> None:
+        """Forget generations that an interrupted change left: neither judged good, nor kept because they failed."""
+        current = self.current()
+        for number in self.numbers():
+            generation = self.read(number)
+            whole = generation is not None and (generation.passed or generation.failed)
+            if not whole and (current is None or number != current.number):
                 shutil.rmtree(str(self._path(number)), ignore_errors=True)
 
     def drop(self, generation: Generation) -> None:

@@ -39,83 +39,110 @@ _TIMEOUT = 120.0
 _NOTICED = 0.5
 _UUID = re.compile(r"\(UUID: (GPU-[0-9a-fA-F-]+)\)")
 
-# Literal messages of Docker, libnvidia-container, the toolkit and nvidia-smi, the most specific first. Where from: moby
-# daemon/devices.go and daemon/cdi.go; NVIDIA/nvidia-container-toolkit cmd/nvidia-container-runtime-hook and issues 146,
-# 260, 434, 854, 1227, 1239; its troubleshooting page.
+# Literal messages of Docker, libnvidia-container, the toolkit and nvidia-smi, the most specific first, as `_doctor`
+# takes them.
 RULES: list[dict[str, t.Any]] = [
     {
+        "name": "hook-unknown",
         "pattern": r'could not select device driver ""? with capabilities: \[\[gpu',
         "cause": "Docker knows no driver for --gpus: it was started before NVIDIA's hook was installed",
         "remedy": "set nvidia_container_toolkit_way: auto, or restart Docker on the host: systemctl restart docker",
+        "source": "moby daemon/devices.go; nvidia-docker issue 1034, nvidia-container-toolkit issues 854, 871",
     },
     {
+        "name": "cdi-off",
         "pattern": r'could not select device driver "cdi"|CDI (?:device injection )?is not enabled|CDI is disabled',
         "cause": "CDI is switched off in Docker",
         "remedy": "set nvidia_container_toolkit_way: cdi, which switches it on, or runtime",
+        "source": "moby daemon/cdi.go; nvidia-container-toolkit issue 434",
     },
     {
+        "name": "cdi-device-unknown",
         "pattern": r"unresolvable CDI devices? (?P<device>[^\s:,]+(?:, ?nvidia[^\s:,]+)*)",
         "cause": "no CDI specification on the host names {device}",
         "remedy": "see why on the host: journalctl -u nvidia-cdi-refresh, nvidia-ctk cdi list; or set "
         "nvidia_container_toolkit_way: runtime",
+        "source": "moby daemon/cdi.go; nvidia-container-toolkit issues 146, 1239",
     },
     {
+        "name": "runtime-unknown",
         "pattern": r"unknown or invalid runtime name: (?P<name>\S+)",
         "cause": "Docker knows no runtime {name}",
         "remedy": "see whether /etc/docker/daemon.json still has runtimes.nvidia, then run systemctl reload docker",
+        "source": "moby daemon/runtime_unix.go",
     },
     {
+        "name": "runtime-missing",
         "pattern": r'"?nvidia-container-runtime"?: (?:executable file not found|no such file)',
         "cause": "NVIDIA's runtime is in daemon.json and not on the host",
         "remedy": "set nvidia_container_toolkit_enabled: true and apply again, or take runtimes.nvidia out of it",
+        "source": "moby daemon; runc",
     },
     {
+        "name": "hook-refused",
         "pattern": r"invoking the NVIDIA Container Runtime Hook directly .* is not supported",
         "cause": "the toolkit is configured for its runtime, and --gpus calls its hook",
         "remedy": "set nvidia_container_toolkit_way: auto",
+        "source": "nvidia-container-toolkit cmd/nvidia-container-runtime-hook/hook_config.go",
     },
     {
+        "name": "driver-mismatch-seen",
         "pattern": r"Driver/library version mismatch",
         "cause": "the loaded kernel module is of another version than the driver's libraries",
         "remedy": "restart the host, so that the module of the installed driver is loaded",
+        "source": "NVML, NVML_ERROR_LIB_RM_VERSION_MISMATCH",
     },
     {
+        "name": "driver-not-loaded",
         "pattern": r"driver not loaded|couldn't communicate with the NVIDIA driver",
         "cause": "NVIDIA's kernel module is not loaded",
         "remedy": "restart the host, and if it stays so, let the role nvidia_driver install the driver (Secure Boot "
         "refuses unsigned modules)",
+        "source": "nvidia-container-toolkit issues 260, 1269; libnvidia-container",
     },
     {
+        "name": "driver-library-missing",
         "pattern": r"libnvidia-ml\.so(?:\.1)?: cannot open|couldn't find libnvidia-ml|ERROR_LIBRARY_NOT_FOUND",
         "cause": "the driver's library libnvidia-ml.so does not reach the container",
         "remedy": "let the role nvidia_driver install the whole driver, then write the CDI specification anew: "
         "systemctl restart nvidia-cdi-refresh",
+        "source": "nvidia-docker issue 1711; libnvidia-container",
     },
     {
+        "name": "selinux",
         "pattern": r"Failed to initialize NVML: Insufficient Permissions",
         "cause": "SELinux keeps containers from the GPUs",
         "remedy": "allow it on the host: setsebool -P container_use_devices on",
+        "source": "nvidia-container-toolkit, troubleshooting",
     },
     {
+        "name": "gpus-taken-away",
         "pattern": r"Failed to initialize NVML: Unknown Error",
         "cause": "the container lost its GPUs: those that NVIDIA's hook gave go when systemd reloads its units",
         "remedy": "set nvidia_container_toolkit_way: auto, and nvidia_container_toolkit_version to 1.18.0 or newer",
+        "source": "nvidia-container-toolkit issues 48, 251, 1227",
     },
     {
+        "name": "image-wants-newer-cuda",
         "pattern": r"unsatisfied condition: (?P<condition>[^,\s]+)",
         "cause": "the image wants {condition}, and the driver is older",
         "remedy": "set nvidia_container_toolkit_image to one without that condition, or install a newer driver",
+        "source": "libnvidia-container, NVIDIA_REQUIRE_CUDA",
     },
     {
+        "name": "driver-not-given",
         "pattern": r'exec: "nvidia-smi": executable file not found|nvidia-smi: not found',
         "cause": "the container got nothing of the driver, not even nvidia-smi",
         "remedy": "see whether the CDI specification names nvidia-smi: remove one written by hand and apply again",
+        "source": "runc libcontainer",
     },
     {
+        "name": "no-devices",
         "pattern": r"No devices were found",
         "cause": "the container has the driver and no GPU",
         "remedy": "remove CDI specifications that were written by hand and apply again, or set "
         "nvidia_container_toolkit_way: runtime",
+        "source": "nvidia-smi",
     },
 ]
 _UNKNOWN_REMEDY = "see the last words of the container above, and try nvidia_container_toolkit_way: runtime"

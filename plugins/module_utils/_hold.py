@@ -23,7 +23,8 @@ from ansible_collections.llmops.serving.plugins.module_utils._command import Com
 from ansible_collections.llmops.serving.plugins.module_utils._gate import server_url
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets, Store, server_names
 from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError, server_lock
-from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
+from ansible_collections.llmops.serving.plugins.module_utils._server import Server
+from ansible_collections.llmops.serving.plugins.module_utils._server_error import ServerError
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit, write_atomically
 
 RECORD = Path("/var/lib/llmops/held.json")
@@ -108,7 +109,7 @@ def hold(purpose: str, guests: list[str], owner: str = "", record: Path | None =
     _write_first(path, json.dumps(held._asdict()))
     try:
         for name in running:
-            with server_lock(name):
+            with server_lock(name, what=f"holding, for a {purpose},"):
                 Unit(name).stop()
     except (LockError, CommandError) as exc:
         release(owner, path)
@@ -195,8 +196,7 @@ def _start(name: str) -> dict[str, t.Any]:
         "ok": False,
         "action": "failed",
     }
-    # Nothing is written, so the owner of its secrets does not matter.
-    server = Server(name, asked, Secrets(current.secrets(), current.client_key(), (0, 0)))
+    server = Server.of(name, current)
     try:
         with server_lock(name):
             outcome = server.confirm(current)

@@ -234,6 +234,23 @@ def request_json(endpoint: Endpoint, method: str, url: str, payload: Any = None)
     return Answer(body, url, time.monotonic() - started)
 
 
+def request_text(endpoint: Endpoint, url: str) -> str:
+    """Gets an answer that is text, such as metrics.
+
+    Args:
+        endpoint: Key, timeout and trust.
+        url: Full address.
+
+    Raises:
+        HttpError: There was no answer, or none with a good status.
+    """
+    with _exchange(endpoint, "GET", url, None, "text/plain, */*") as response:
+        data = b"".join(_blocks(response))
+        if response.status >= _FIRST_REDIRECT:
+            _judge(endpoint, "GET", url, response, data)
+    return data.decode("utf-8", "replace")
+
+
 def request_events(endpoint: Endpoint, url: str, payload: Any) -> Stream:
     """Posts one request and reads server-sent events until `[DONE]`, the end or the deadline.
 
@@ -284,11 +301,26 @@ def get_status(
     """
     endpoint = Endpoint(url, api_key, timeout, ca_path, validate_certs)
     try:
-        with _exchange(endpoint, "GET", url, None, "*/*") as response:
-            status = response.status
+        status = request_status(endpoint, "GET", url)
     except HttpError as error:
         return NOT_READY if error.kind in ("refused", "reset", "timeout") else error.kind
     return NOT_READY if status == _UNAVAILABLE else status
+
+
+def request_status(endpoint: Endpoint, method: str, url: str, payload: Any = None) -> int:
+    """Sends one request and returns the status of its answer, of which nothing more is read.
+
+    Args:
+        endpoint: Key, timeout and trust.
+        method: Of HTTP.
+        url: Full address.
+        payload: Sent as JSON; None for no body.
+
+    Raises:
+        HttpError: No answer came.
+    """
+    with _exchange(endpoint, method, url, payload, "*/*") as response:
+        return int(response.status)
 
 
 def read_key(path: str) -> str:

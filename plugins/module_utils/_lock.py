@@ -4,32 +4,39 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Let one change at a time happen to a server."""
+"""Keep two changes of one server apart, and say who holds it.
+
+The kernel lets go of a lock when its holder ends, however it ends, so no lock is ever left over.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import time
 import typing as t
 from pathlib import Path
 
 LOCK_DIR = Path("/run/lock")
+# More than anybody's name, host and times together.
+_RECORD_BYTES = 1000
 
 
 class LockError(Exception):
-    """Another change is under way; the message says whose."""
+    """Another change is under way; the message says whose and since when."""
 
 
 @contextlib.contextmanager
-def server_lock(name: str, wait: bool = True, patience: float = 10) -> t.Iterator[None]:
+def server_lock(name: str, wait: bool = True, patience: float = 10, what: str = "changing") -> t.Iterator[None]:
     """Hold the lock of a server.
 
     Args:
         name: The server's name.
         wait: False for a look that changes nothing, which needs no lock.
         patience: Seconds to wait for another holder.
+        what: What is being done with the server, for whoever comes meanwhile.
 
     Raises:
         LockError: Another process holds it still.
@@ -38,14 +45,60 @@ def server_lock(name: str, wait: bool = True, patience: float = 10) -> t.Iterato
         yield
         return
     LOCK_DIR.mkdir(parents=True, exist_ok=True)
-    handle = os.open(str(LOCK_DIR / f"llmops-{name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(str(_path(name)), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _acquire(handle, name, patience)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} since {time.strftime('%H:%M:%S')}".encode(), 0)
+        os.pwrite(handle, json.dumps(_ourselves(what)).encode(), 0)
         yield
     finally:
         os.close(handle)
+
+
+def holder(name: str) -> dict[str, t.Any] | None:
+    """Tell who holds the lock of a server.
+
+    Args:
+        name: The server's name.
+
+    Returns:
+        `pid`, `since` (local time with its zone), `user`, `from` (the address that the user came from, empty where
+        nobody knows) and `what`; empty words where the holder wrote none; None if nobody holds it.
+    """
+    try:
+        handle = os.open(str(_path(name)), os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(handle)
+    finally:
+        os.close(handle)
+    return None
+
+
+def _path(name: str) -> Path:
+    return LOCK_DIR / f"llmops-{name}.lock"
+
+
+def _ourselves(what: str) -> dict[str, t.Any]:
+    # sudo keeps who asked, and takes away where from.
+    user = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or os.environ.get("USER") or ""
+    origin = (os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_CLIENT") or "").partition(" ")[0]
+    since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+    return {"pid": os.getpid(), "since": since, "user": user, "from": origin, "what": what}
+
+
+def _read(handle: int) -> dict[str, t.Any]:
+    words: dict[str, t.Any] = dict.fromkeys(("pid", "since", "user", "from", "what"), "")
+    try:
+        found = json.loads(os.pread(handle, _RECORD_BYTES, 0).decode("utf-8", "replace"))
+        words.update(found)
+    except (ValueError, TypeError):
+        # It has the lock and is about to write who it is.
+        pass
+    return words
 
 
 def _acquire(handle: int, name: str, patience: float) -> None:
@@ -56,6 +109,15 @@ def _acquire(handle: int, name: str, patience: float) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > until:
-                holder = os.pread(handle, 200, 0).decode("utf-8", "replace") or "another process"
-                raise LockError(f"{holder} is changing server {name} on this host") from None
+                raise LockError(_told(_read(handle), name)) from None
             time.sleep(0.2)
+
+
+def _told(words: dict[str, t.Any], name: str) -> str:
+    if not words["pid"]:
+        return f"another process is changing server {name} on this host"
+    who = " of {}".format(words["user"]) if words["user"] else ""
+    origin = " from {}".format(words["from"]) if words["from"] else ""
+    return "process {}{}{} is {} server {} on this host since {}".format(
+        words["pid"], who, origin, words["what"], name, words["since"]
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.llmops.serving.plugins.module_utils._ca_file import ca_file
+from ansible_collections.llmops.serving.plugins.module_utils._drift import extra_servers
 from ansible_collections.llmops.serving.plugins.module_utils._fit import server_fits
 from ansible_collections.llmops.serving.plugins.module_utils._gpu_health import gpu_choice_problems, gpu_health
 from ansible_collections.llmops.serving.plugins.module_utils._gpu_preflight import (
@@ -38,6 +39,10 @@ from ansible_collections.llmops.serving.plugins.module_utils._preflight import (
 )
 from ansible_collections.llmops.serving.plugins.module_utils._shape_read import read_shapes
 
+_LEFT = (
+    "server {0} is on the host, and not in the inventory: serving_prune: true removes it, or llmops remove --server {0}"
+)
+
 
 class Look:
     """One look at a host; what it finds piles up in `problems` and `notices`."""
@@ -53,6 +58,8 @@ class Look:
         self.notices: list[str] = list(params["notices"])
         # Whether the driver that is to come decides something.
         self.awaited = False
+        # Servers that left the inventory.
+        self.extra: list[str] = []
         # Whom to trust at hub and registries, where that is not whom the system trusts.
         self.ca_path: str | None = None
         self.host = host_facts(model_dir=params["model_dir"])
@@ -63,15 +70,19 @@ class Look:
         """Look at everything.
 
         Returns:
-            `problems`, `notices`, `host`, `variants`, `fits` and `awaited`, as the module returns them.
+            `problems`, `notices`, `host`, `variants`, `fits`, `extra` and `awaited`, as the module returns them.
         """
         # Who looks for a tournament holds the servers itself.
         held = "" if self.elsewhere else held_notice([server["name"] for server in self.servers])
         self.notices += [held] if held else []
+        if self.params["extra"] and not self.elsewhere:
+            self.extra = extra_servers([server["name"] for server in self.servers])
+            self.notices += [] if self.params["prune"] else [_LEFT.format(name) for name in self.extra]
         if self.elsewhere:
             self.problems += _hardware_problems(self.host["gpus"], self.cuda)
         else:
-            self.problems += [*host_problems(self.host), *port_problems(self.servers, self.host["ports"])]
+            self.problems += host_problems(self.host)
+            self.problems += port_problems(self.servers, self.host["ports"], self.extra if self.params["prune"] else ())
         variants = self._gpus() if self.cuda else {}
         with ca_file(self.params["ca"]) as self.ca_path:
             plans = self._models()
@@ -84,6 +95,7 @@ class Look:
             "host": self.host,
             "variants": variants,
             "fits": fits,
+            "extra": self.extra,
             "awaited": self.awaited,
         }
 

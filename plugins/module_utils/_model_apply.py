@@ -10,10 +10,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.llmops.serving.plugins.module_utils._clock import now
 from ansible_collections.llmops.serving.plugins.module_utils._model_check import check_file
 from ansible_collections.llmops.serving.plugins.module_utils._model_fetch import FileJob, Job, PeerJob, Place, RepoJob
 from ansible_collections.llmops.serving.plugins.module_utils._model_journal import Journal
-from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, now
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import Meter
 from ansible_collections.llmops.serving.plugins.module_utils._model_select import licence_file
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec

@@ -34,7 +34,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.common.parameters import remove_values
 
-from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, StoredFile, now
+from ansible_collections.llmops.serving.plugins.module_utils._clock import now
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, StoredFile
 from ansible_collections.llmops.serving.plugins.module_utils._model_progress import read
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, parse_models
 from ansible_collections.llmops.serving.plugins.module_utils._model_store import BusyError, Store

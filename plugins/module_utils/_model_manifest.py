@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,11 +121,6 @@ class Manifest:
         if spec.allow_pickle != self.allow_pickle:
             return not any(is_pickle(path) for path in [entry.path for entry in self.files] + list(self.skipped))
         return True
-
-
-def now() -> str:
-    """UTC time, ISO 8601, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _inside(path: str) -> bool:

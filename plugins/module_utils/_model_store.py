@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.llmops.serving.plugins.module_utils._clock import now
 from ansible_collections.llmops.serving.plugins.module_utils._model_files import (
     damaged_of,
     human,
@@ -34,7 +35,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_files import
     settle,
     sync_folder,
 )
-from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, Marks, StoredFile, now
+from ansible_collections.llmops.serving.plugins.module_utils._model_manifest import Manifest, Marks, StoredFile
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
 
 if TYPE_CHECKING:

@@ -17,12 +17,13 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
-from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets, Store, server_names
+from ansible_collections.llmops.serving.plugins.module_utils._generations import Store, server_names
 from ansible_collections.llmops.serving.plugins.module_utils._gpu_words import is_detached_by_reload
 from ansible_collections.llmops.serving.plugins.module_utils._host import run_command
 from ansible_collections.llmops.serving.plugins.module_utils._host_toolkit import toolkit_facts
 from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError, server_lock
-from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
+from ansible_collections.llmops.serving.plugins.module_utils._server import Server
+from ansible_collections.llmops.serving.plugins.module_utils._server_error import ServerError
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
 
 
@@ -61,11 +62,9 @@ def _look_after(name: str) -> dict[str, str]:
     current = Store(name).current()
     if current is None:
         return {"name": name, "action": "skipped", "cause": ""}
-    # Nothing is written, so the owner of its secrets does not matter.
-    secrets = Secrets(current.secrets(), current.client_key(), (0, 0))
     try:
-        with server_lock(name, patience=0):
-            outcome = Server(name, current.asked, secrets).confirm(current)
+        with server_lock(name, patience=0, what="looking after"):
+            outcome = Server.of(name, current).confirm(current)
     except LockError:
         return {"name": name, "action": "skipped", "cause": ""}
     except (ServerError, CommandError) as exc:

@@ -70,12 +70,15 @@ def host_problems(host: dict[str, t.Any]) -> t.Iterator[str]:
         )
 
 
-def port_problems(servers: list[dict[str, t.Any]], ports: list[dict[str, t.Any]]) -> t.Iterator[str]:
+def port_problems(
+    servers: list[dict[str, t.Any]], ports: list[dict[str, t.Any]], leaving: t.Collection[str] = ()
+) -> t.Iterator[str]:
     """Find ports that somebody else holds.
 
     Args:
         servers: `name`, `bind` and `port` of each server.
         ports: The listening sockets of `host_facts`.
+        leaving: Names of servers that will be gone before these start.
 
     Yields:
         One line a problem.
@@ -85,7 +88,7 @@ def port_problems(servers: list[dict[str, t.Any]], ports: list[dict[str, t.Any]]
         current = Store(name).current()
         if current:
             own[current.asked["port"]] = name
-    wanted = {server["name"] for server in servers}
+    wanted = {*leaving, *(server["name"] for server in servers)}
     for server in servers:
         holder = own.get(server["port"])
         listening = [
@@ -96,7 +99,10 @@ def port_problems(servers: list[dict[str, t.Any]], ports: list[dict[str, t.Any]]
             continue
         where = f"serving_servers[{server['name']!r}].port: {server['port']}"
         if holder and holder not in wanted:
-            yield f"{where} is held by the server {holder!r}, which the inventory no longer has: remove that one first"
+            yield (
+                f"{where} is held by the server {holder!r}, which the inventory no longer has: set serving_prune: "
+                "true, or remove that one first"
+            )
         else:
             entry = listening[0]
             who = "{} (process {})".format(entry["process"], entry["pid"]) if entry["pid"] else "another program"

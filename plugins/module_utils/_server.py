@@ -12,63 +12,69 @@ import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.llmops.serving.plugins.module_utils import _change
+from ansible_collections.llmops.serving.plugins.module_utils._clock import now
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
+from ansible_collections.llmops.serving.plugins.module_utils._differences import differences, mark
 from ansible_collections.llmops.serving.plugins.module_utils._docker import image_digest, pull, remove_container
-from ansible_collections.llmops.serving.plugins.module_utils._doctor import diagnose, last_words, matched
-from ansible_collections.llmops.serving.plugins.module_utils._gate import Gate, GateError
-from ansible_collections.llmops.serving.plugins.module_utils._generations import Generation, Secrets, Store, make_cache
+from ansible_collections.llmops.serving.plugins.module_utils._gate import Gate
+from ansible_collections.llmops.serving.plugins.module_utils._generations import (
+    KEEP,
+    Generation,
+    Secrets,
+    Store,
+    make_cache,
+)
+from ansible_collections.llmops.serving.plugins.module_utils._judgement import Judgement
+from ansible_collections.llmops.serving.plugins.module_utils._prepare import (
+    Unready,
+    demand_models,
+    demand_port,
+    demand_unit,
+)
+from ansible_collections.llmops.serving.plugins.module_utils._server_error import ServerError
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
 
 # The words of `asked` that make a new generation when they change. The others (gate, load, doctor …) say how a server
 # is judged, not how it runs.
 _RUNS = ("unit", "image", "files")
-# Seconds in which an engine that could not answer writes down why.
-_LAST_WORDS_S = 4
-
-
-class ServerError(Exception):
-    """A server could not be changed, or does not serve.
-
-    Attributes:
-        check: The step or probe that failed.
-        cause: Why, as far as it can be told.
-        remedy: Which variable to change.
-        log: The last lines of the engine.
-        probes: What the gate found, as far as it came.
-        rolled_back: Whether the previous generation serves again.
-    """
-
-    def __init__(
-        self, check: str, cause: str, remedy: str, log: t.Sequence[str] = (), probes: t.Sequence[t.Any] = ()
-    ) -> None:
-        """Say what failed, why, and what to do."""
-        super().__init__(f"{check}: {cause}; {remedy}")
-        self.check = check
-        self.cause = cause
-        self.remedy = remedy
-        self.log = list(log)
-        self.probes = list(probes)
-        self.rolled_back = False
+_JUDGING = "waiting until it is ready, and judging its answers"
 
 
 class Server:
     """One server on this host: its unit, its generations, its gate."""
 
-    def __init__(self, name: str, asked: dict[str, t.Any], secrets: Secrets) -> None:
+    def __init__(
+        self, name: str, asked: dict[str, t.Any], secrets: Secrets, keep_failed: bool = False, keep: int = KEEP
+    ) -> None:
         """Take what a server shall be.
 
         Args:
             name: The server's name.
             asked: All but the secrets: `unit` (text with `@GENERATION@` and `@IMAGE@`), `image`, `bind`, `port`,
-                `models`, `files`, `cache`, `readiness`, `guarded`, `gate`, `load`, `doctor`, `healthy_but`.
+                `models`, `files`, `cache`, `readiness`, `guarded`, `gate`, `load`, `doctor`, `healthy_but`,
+                `watchdog`, `routes`, `exposed`, `accept_open_routes`.
             secrets: Its secrets.
+            keep_failed: Whether a generation that fails is kept for inspection.
+            keep: How many generations are kept.
         """
         self.name = name
         self.asked = asked
         self.secrets = secrets
+        self.keep_failed = keep_failed
+        self.keep = keep
+        self.container = "llmops-" + name
         self.unit = Unit(name)
         self.store = Store(name)
         self.seconds: dict[str, float] = {}
+        # When it was last found ready.
+        self._answered = time.monotonic()
+
+    @classmethod
+    def of(cls, name: str, generation: Generation) -> Server:
+        """Give a server as one of its generations says, for looking after it: nothing of it is written anew."""
+        # So the owner of its secrets does not matter.
+        return cls(name, generation.asked, Secrets(generation.secrets(), generation.client_key(), (0, 0)))
 
     # -- compare
 
@@ -76,12 +82,17 @@ class Server:
         """Whether the host already has this server, running or not."""
         return (
             current is not None
+            and _change.pending(self.name) is None
             and all((current.asked.get(word) or {}) == (self.asked.get(word) or {}) for word in _RUNS)
             and current.secrets() == self.secrets.files
             and current.client_key() == self.secrets.client_key
             and self.unit.read() == current.unit
             and self.unit.state().enabled == "enabled"
         )
+
+    def differs(self, current: Generation | None) -> list[str]:
+        """Name what differs on the host, a line each."""
+        return differences(self.unit, current, self.asked, self.secrets, self.container)
 
     def diff(self, current: Generation | None) -> dict[str, str]:
         """Show the unit before and after, and which secrets change without their values."""
@@ -91,7 +102,7 @@ class Server:
             before = before.replace(str(current.directory), "@GENERATION@")
         old = current.secrets() if current else {}
         names = sorted(set(old) | set(self.secrets.files))
-        marks = [f"# secret {name} {_mark(old.get(name), self.secrets.files.get(name))}" for name in names]
+        marks = [f"# secret {name} {mark(old.get(name), self.secrets.files.get(name))}" for name in names]
         changed = [mark for mark in marks if not mark.endswith("unchanged")]
         after = self.asked["unit"].replace("@IMAGE@", image)
         return {
@@ -106,6 +117,8 @@ class Server:
     def apply(self) -> dict[str, t.Any]:
         """Make the host have this server, and prove it.
 
+        All that can fail while the old one serves is done first.
+
         Returns:
             `action`, `changed`, `generation`, `image`, `probes` and `seconds`.
 
@@ -116,19 +129,52 @@ class Server:
         if current is not None and self.same(current):
             return self.confirm(current)
         image = self._image(current)
-        self._look_for_models()
+        self._demand()
         if self.asked.get("cache"):
             make_cache(Path(self.asked["cache"]), self.secrets.owner)
-        generation = self.store.add(self.asked, image, self.secrets)
-        away = time.monotonic()
-        try:
-            probes = self._start(generation, self.asked, self.secrets.client_key)
-        except ServerError as exc:
-            self._put_back(current, generation, exc, away)
-            raise
-        self.seconds["away"] = time.monotonic() - away
-        self.store.keep(generation)
+        generation = self._cut_off(image)
+        if generation is None:
+            self.store.drop_leftovers()
+            generation = self.store.add(self.asked, image, self.secrets)
+            try:
+                self._examine(generation)
+            except ServerError:
+                self.store.drop(generation)
+                raise
+        probes = self._switch(current, generation)
         return self._outcome("updated" if current else "created", generation, probes)
+
+    def rollback(self, number: int | None = None) -> dict[str, t.Any]:
+        """Make an earlier generation serve again, gated as any change.
+
+        Args:
+            number: Which one; the newest of the good ones that does not serve if None.
+
+        Returns:
+            As `apply`, with the action `rolled_back`.
+
+        Raises:
+            ServerError: There is no such generation, or it does not serve; then what served before serves again.
+        """
+        current, good = self.store.current(), self.store.good()
+        there = ", ".join(str(generation.number) for generation in good) or "no other"
+        if number is not None and current and number == current.number:
+            return Server.of(self.name, current).confirm(current)
+        target = good[-1] if number is None and good else self.store.read(number) if number is not None else None
+        if target is None:
+            asked = "an earlier generation" if number is None else f"generation {number}"
+            raise ServerError(
+                "generation",
+                f"the host has not kept {asked} of server {self.name} ({there} is there)",
+                "name one that llmops history shows",
+            )
+        server = Server.of(self.name, target)
+        server.seconds, server.keep = self.seconds, self.keep
+        server._image_of(target)
+        server._demand()
+        server._examine(target)
+        probes = server._switch(current, target)
+        return server._outcome("rolled_back", target, probes)
 
     def exists(self) -> bool:
         """Whether the host has anything of this server."""
@@ -139,7 +185,7 @@ class Server:
         there = self.exists()
         if there:
             self.unit.remove()
-            remove_container("llmops-" + self.name)
+            remove_container(self.container)
             self.store.remove()
         return there
 
@@ -181,75 +227,208 @@ class Server:
         finally:
             self.seconds["pull"] = time.monotonic() - began
 
-    def _look_for_models(self) -> None:
-        for model in self.asked["models"]:
-            if not Path(model["path"]).is_dir():
-                raise ServerError(
-                    "model",
-                    "{} is not in the host's model store ({})".format(model["name"], model["path"]),
-                    "run the role models first, with this entry of serving_models",
-                )
+    def _image_of(self, generation: Generation) -> None:
+        """Bring the very image of a generation that is kept, where the host has it no more."""
+        if image_digest(generation.image):
+            return
+        try:
+            pull(generation.image)
+        except CommandError as exc:
+            raise ServerError(
+                "pull", str(exc), "choose another generation of llmops history, or wait for the registry"
+            ) from exc
+
+    def _demand(self) -> None:
+        """Look for what the server needs, while the one that serves is left alone."""
+        try:
+            demand_models(self.asked["models"])
+            # Where its own container listens, systemd would say who else does.
+            if ":{}:".format(self.asked["port"]) not in (self.unit.read() or ""):
+                demand_port(self.asked["bind"], self.asked["port"])
+        except Unready as exc:
+            raise ServerError(exc.check, exc.cause, exc.remedy) from exc
+
+    def _examine(self, generation: Generation) -> None:
+        try:
+            demand_unit(self.unit.name, generation.unit)
+        except Unready as exc:
+            raise ServerError(exc.check, exc.cause, exc.remedy) from exc
+
+    def _cut_off(self, image: str) -> Generation | None:
+        """Give the generation at which a run before was cut off, if it is just what is asked for now."""
+        change = _change.pending(self.name)
+        found = self.store.read(change.to) if change else None
+        if (
+            found is None
+            or found.failed
+            or found.image != image
+            or found.secrets() != self.secrets.files
+            or found.client_key() != self.secrets.client_key
+            or any((found.asked.get(word) or {}) != (self.asked.get(word) or {}) for word in _RUNS)
+        ):
+            return None
+        found = found._replace(asked=self.asked)
+        self.store.record(found)
+        return found
+
+    def _switch(self, previous: Generation | None, generation: Generation) -> list[dict[str, t.Any]]:
+        """Let a generation take the place of the one before, and put that back where it does not serve.
+
+        Returns:
+            What the probes found.
+
+        Raises:
+            ServerError: It does not serve.
+        """
+        under_way = self._is_under_way(generation)
+        try:
+            _change.begin(self.name, previous.number if previous else None, generation.number, "the unit")
+            if previous:
+                self.unit.keep_at_hand(previous.unit)
+            self.unit.write(generation.unit)
+        except (CommandError, OSError) as exc:
+            # What serves was not stopped, and its unit is there still or at hand.
+            self._undo(previous, generation)
+            raise ServerError("unit", str(exc), "see the disk and systemd of the host, and run again") from exc
+        away = time.monotonic()
+        try:
+            if under_way:
+                probes = self._judge(self.asked, self.secrets.client_key, away, self.unit.state().restarts)
+            else:
+                probes = self._start(generation, self.asked, self.secrets.client_key)
+            self._keep(generation)
+        except ServerError as exc:
+            self._put_back(previous, generation, exc, away)
+            raise
+        if previous and not under_way:
+            self.seconds["away"] = self._answered - away
+        self.unit.forget_at_hand()
+        _change.end(self.name)
+        return probes
+
+    def _is_under_way(self, generation: Generation) -> bool:
+        """Whether a run before was cut off when this generation ran already, so that it need not start anew."""
+        change = _change.pending(self.name)
+        return (
+            change is not None
+            and change.to == generation.number
+            and change.step == _JUDGING
+            and self.unit.read() == generation.unit
+            and self.unit.state().running
+        )
+
+    def _keep(self, generation: Generation) -> None:
+        try:
+            self.store.keep(generation, self.keep)
+        except OSError as exc:
+            raise ServerError(
+                "record", f"it cannot be written down that the server is good: {exc}", "make room in /var/lib/llmops"
+            ) from exc
+
+    def _undo(self, previous: Generation | None, generation: Generation) -> None:
+        """Put the unit back that is in use still, as far as the host lets us; else the next run or a reboot does."""
+        try:
+            if previous is None:
+                self.unit.remove()
+            elif self.unit.read() != previous.unit:
+                self.unit.write(previous.unit)
+            self.unit.forget_at_hand()
+            _change.end(self.name)
+            if not generation.passed:
+                self.store.drop(generation)
+        except (CommandError, OSError):
+            pass
 
     def _start(self, generation: Generation, asked: dict[str, t.Any], key: str | None) -> list[dict[str, t.Any]]:
         """Put a generation's unit in place, start it and judge it."""
         began = time.monotonic()
         try:
             self.unit.write(generation.unit)
+            self._note(generation, "stopping what served")
+            self.unit.stop()
+            self.seconds["stop"] = time.monotonic() - began
+            began = time.monotonic()
+            self._note(generation, "starting")
             self.unit.restart()
         except (CommandError, OSError) as exc:
             raise ServerError("start", str(exc), f"read journalctl -u {self.unit.name} on the host") from exc
         self.seconds["start"] = time.monotonic() - began
+        self._note(generation, _JUDGING)
         return self._judge(asked, key, time.monotonic(), 0)
 
-    def _judge(self, asked: dict[str, t.Any], key: str | None, began: float, restarts: int) -> list[dict[str, t.Any]]:
-        """Wait until the server is ready, then gate it."""
-        since = time.time() - (time.monotonic() - began) - self.seconds.get("start", 0) - 1
-        gate = Gate(asked, key, self.unit, restarts)
-        try:
-            gate.wait()
-            self.seconds["wait"] = time.monotonic() - began
-            probes = gate.run()
-            self.seconds["gate"] = time.monotonic() - began - self.seconds["wait"]
-        except GateError as exc:
-            raise _explained(exc, self._log_after(exc, since, asked.get("doctor", [])), asked) from exc
-        # Of this start alone: what it took the place of may have written just that, a moment ago.
-        invocation = self.unit.state().invocation if asked.get("healthy_but") else ""
-        log = self.unit.log(since, 2000, invocation) if asked.get("healthy_but") else []
-        wrong = matched(log, asked.get("healthy_but", []))
-        if wrong:
-            raise ServerError("log", wrong.cause, wrong.remedy, log[-30:], probes)
-        return probes
+    def _note(self, generation: Generation, step: str) -> None:
+        """Write down how far a change has come. Where the disk is full by now, the change goes on all the same."""
+        change = _change.pending(self.name)
+        if change is not None:
+            try:
+                way = "" if change.to == generation.number else f"putting generation {generation.number} back: "
+                _change.begin(self.name, change.before, change.to, way + step)
+            except OSError:
+                pass
 
-    def _log_after(self, failure: GateError, since: float, rules: list[dict[str, t.Any]]) -> list[str]:
-        """Read what an engine wrote about a failure; one that lives is still writing when its answer is here."""
-        deadline = time.monotonic() + (_LAST_WORDS_S if failure.broke and rules else 0)
-        log = self.unit.log(since)
-        while not matched(log, rules) and time.monotonic() < deadline:
-            time.sleep(0.25)
-            log = self.unit.log(since)
-        return log
+    def _judge(self, asked: dict[str, t.Any], key: str | None, began: float, restarts: int) -> list[dict[str, t.Any]]:
+        """Wait until the server is ready, and gate it."""
+        since = time.time() - (time.monotonic() - began) - self.seconds.get("start", 0) - 1
+        judgement = Judgement(self.unit, asked, since)
+        try:
+            return judgement.pass_on(Gate(asked, key, self.unit, restarts))
+        finally:
+            if judgement.answered is not None:
+                self._answered = judgement.answered
+                self.seconds["wait"] = judgement.answered - began
+                self.seconds["gate"] = time.monotonic() - judgement.answered
 
     def _put_back(self, previous: Generation | None, failed: Generation, error: ServerError, away: float) -> None:
         """Bring the previous generation back, gate that too, and tell in the error how it went."""
         if previous is None:
-            try:
-                self.remove()
-            except CommandError as second:
-                error.cause += f"; and what is left of the attempt could not be removed: {second}"
-                return
-            error.remedy += " (nothing served under this name before, and nothing is left of the attempt)"
+            self._leave_nothing(failed, error)
             return
+        took, began = dict(self.seconds), time.monotonic()
         try:
             self._start(previous, previous.asked, previous.client_key())
         except ServerError as second:
+            self.seconds["away"] = time.monotonic() - away
+            error.second = {"check": second.check, "cause": second.cause}
             error.cause += f"; and the generation before fails too: {second}"
             error.remedy = f"both generations are kept on the host; {error.remedy}"
+            # It stays written down that the host has neither: the next run begins anew, a reboot puts the old one back.
+            self._inspect_later(failed, error)
             return
-        self.store.drop(failed)
+        self.seconds = {**took, "back": self._answered - began, "away": self._answered - away}
         error.rolled_back = True
-        self.seconds["away"] = time.monotonic() - away
-        away_for = self.seconds["away"]
-        error.remedy += f" (generation {previous.number} serves again; the service was away for {away_for:.1f} s)"
+        self.unit.forget_at_hand()
+        _change.end(self.name)
+        error.remedy += (
+            f" (generation {previous.number} serves again; the service was away for {self.seconds['away']:.1f} s)"
+        )
+        if self.keep_failed:
+            self._inspect_later(failed, error)
+        elif not failed.passed:
+            self.store.drop(failed)
+
+    def _leave_nothing(self, failed: Generation, error: ServerError) -> None:
+        """Take a first attempt away that failed, or leave it all for inspection."""
+        if self.keep_failed:
+            self._inspect_later(failed, error)
+            error.remedy += f" (it is left as it is, as keep_failed asks: journalctl -u {self.unit.name})"
+            return
+        try:
+            self.remove()
+        except CommandError as second:
+            error.cause += f"; and what is left of the attempt could not be removed: {second}"
+            return
+        error.remedy += " (nothing served under this name before, and nothing is left of the attempt)"
+
+    def _inspect_later(self, failed: Generation, error: ServerError) -> None:
+        words = {"check": error.check, "cause": error.cause, "remedy": error.remedy, "at": now()}
+        try:
+            if not failed.passed:
+                self.store.record(failed._replace(failed=words))
+            (failed.directory / "log").write_text("\n".join(error.log) + "\n", encoding="utf-8")
+            (failed.directory / "log").chmod(0o600)
+        except OSError:
+            return
+        error.kept_failed = failed.number
 
     def _outcome(self, action: str, generation: Generation, probes: list[dict[str, t.Any]]) -> dict[str, t.Any]:
         return {
@@ -259,25 +438,3 @@ class Server:
             "image": generation.image,
             "probes": probes,
         }
-
-
-def _explained(failure: GateError, log: list[str], asked: dict[str, t.Any]) -> ServerError:
-    """Say why a gate was not passed, with what the engine itself wrote."""
-    rules = asked.get("doctor", [])
-    if failure.died:
-        why = diagnose(log, rules)
-        return ServerError(failure.check, why.cause, why.remedy, log[-30:], failure.probes)
-    cause, remedy = failure.cause, failure.remedy
-    if failure.broke:
-        # It answers that it cannot: the reason is in its log alone.
-        known = matched(log, rules)
-        words = known.cause if known else last_words(log)
-        cause = "{}; {} says: {}".format(cause, asked["engine"], words) if words else cause
-        remedy = known.remedy if known else remedy
-    return ServerError(failure.check, cause, remedy, log[-30:], failure.probes)
-
-
-def _mark(old: str | None, new: str | None) -> str:
-    if old == new:
-        return "unchanged"
-    return "added" if old is None else "removed" if new is None else "changed"

@@ -41,6 +41,7 @@ class Unit:
         """Name the unit of a server; `directory` is where its file lies."""
         self.name = f"llmops-{server}.service"
         self.path = (directory or UNIT_DIR) / self.name
+        self._at_hand = self.path.with_name(f".{self.name}.before")
         # Whether systemd was made to read its units anew, which some neighbours do not survive (see _neighbours.py).
         self.reloaded = False
 
@@ -52,8 +53,20 @@ class Unit:
         """Put the file in place in one step, and let systemd read it; nothing where it has been read already."""
         if self.read() == text and not self._is_stale():
             return
-        write_atomically(self.path, text, 0o644)
+        if self._at_hand.exists() and self._at_hand.read_text(encoding="utf-8") == text:
+            self._at_hand.replace(self.path)
+        else:
+            write_atomically(self.path, text, 0o644)
         self._reload()
+
+    def keep_at_hand(self, text: str) -> None:
+        """Write a text that may have to be put back, so that a disk which is full by then cannot prevent it."""
+        write_atomically(self._at_hand, text, 0o644)
+
+    def forget_at_hand(self) -> None:
+        """Remove what `keep_at_hand` wrote and nobody needed."""
+        if self._at_hand.exists():
+            self._at_hand.unlink()
 
     def state(self) -> UnitState:
         """Ask systemd."""
@@ -89,6 +102,7 @@ class Unit:
         run(["systemctl", "disable", "--quiet", self.name], check=False)
         if self.path.exists():
             self.path.unlink()
+        self.forget_at_hand()
         self._reload()
         run(["systemctl", "reset-failed", self.name], check=False)
 

@@ -118,6 +118,14 @@ options:
     description: Certificates, PEM, to trust at the hub instead of the system's, and at registries besides them.
     type: str
     default: ""
+  extra:
+    description: Whether to look for servers on the host that O(servers) do not have.
+    type: bool
+    default: false
+  prune:
+    description: Whether those will be removed before the servers start, so that their ports are free then.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -162,6 +170,11 @@ fits:
   returned: always
   type: list
   elements: dict
+extra:
+  description: Names of servers on the host that O(servers) do not have, with O(extra=true).
+  returned: always
+  type: list
+  elements: str
 awaited:
   description: Whether the driver that is to be installed decides something, so that a second look is due then.
   returned: always
@@ -212,6 +225,8 @@ ARGUMENTS: dict[str, t.Any] = {
     "hub_url": {"type": "str", "default": "https://huggingface.co"},
     "token": {"type": "str", "no_log": True},
     "ca": {"type": "str", "default": ""},
+    "extra": {"type": "bool", "default": False},
+    "prune": {"type": "bool", "default": False},
 }
 
 

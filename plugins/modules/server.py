@@ -122,6 +122,37 @@ options:
     type: list
     elements: dict
     default: []
+  watchdog:
+    description:
+      - What the watchdog of the host reads of this engine, as in the section C(watchdog) of its definition. Empty for
+        a server that nobody watches.
+    type: dict
+    default: {}
+  routes:
+    description: The engine's routes, each with C(path), C(method), C(kind) and C(open), for O(exposed=true).
+    type: list
+    elements: dict
+    default: []
+  exposed:
+    description:
+      - Whether others than the host itself reach the server, so that its routes must refuse whoever has no key.
+    type: bool
+    default: false
+  accept_open_routes:
+    description: Paths that may answer without a key although they are not meant to.
+    type: list
+    elements: str
+    default: []
+  keep_failed:
+    description:
+      - Whether a generation that fails is kept for inspection, with the engine's last words in its file C(log). A
+        first one that fails is then left in place.
+    type: bool
+    default: false
+  generations:
+    description: How many generations are kept, the one that serves among them.
+    type: int
+    default: 3
 attributes:
   check_mode:
     description: Says what would change, and changes nothing. It does not judge the server.
@@ -194,7 +225,9 @@ probes:
   type: list
   elements: dict
 seconds:
-  description: Seconds spent in C(pull), C(start), C(wait) and C(gate), C(away) while nothing answered, and in C(total).
+  description:
+    - Seconds spent in C(pull), C(stop), C(start), C(wait) and C(gate), in C(back) for putting the previous generation
+      back, in C(total), and C(away) while nothing answered.
   returned: always
   type: dict
 neighbours:
@@ -206,6 +239,33 @@ neighbours:
   elements: dict
   sample:
     - {name: embed, action: restarted, cause: ""}
+differs:
+  description: What of the host is another thing than what is asked for, a line each.
+  returned: in check mode
+  type: list
+  elements: str
+  sample:
+    - "options: --ctx-size 512 -> 1024"
+second:
+  description: C(check) and C(cause) of the failure of the previous generation, where that does not serve any more.
+  returned: on failure
+  type: dict
+evidence:
+  description: What the host knows about the failure, as in M(llmops.serving.server_diagnosis). Secrets are covered.
+  returned: on failure
+  type: dict
+kept_failed:
+  description: Number of the generation that failed, where it is kept for inspection.
+  returned: on failure
+  type: int
+away_s:
+  description: Seconds in which nothing answered, from the stop of the old engine until one was ready again.
+  returned: on failure
+  type: float
+agent:
+  description: Whether the agent on the host, which looks after its servers, was put there, renewed or taken away.
+  returned: when the server serves, or was removed
+  type: bool
 rolled_back:
   description: Whether the previous generation serves again.
   returned: on failure
@@ -230,22 +290,18 @@ log:
   elements: str
 """
 
-import signal
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
-from ansible_collections.llmops.serving.plugins.module_utils._gate import server_url
-from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets
-from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError, server_lock
-from ansible_collections.llmops.serving.plugins.module_utils._neighbours import endangered, look_after
-from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
+from ansible_collections.llmops.serving.plugins.module_utils import _agent
+from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets, server_names
+from ansible_collections.llmops.serving.plugins.module_utils._server import Server
+from ansible_collections.llmops.serving.plugins.module_utils._transaction import run_transaction
 
 ASKED = (
     "engine", "unit", "image", "bind", "port", "models", "files", "cache", "readiness", "guarded", "gate", "load",
-    "doctor", "healthy_but",
+    "doctor", "healthy_but", "watchdog", "routes", "exposed", "accept_open_routes",
 )  # fmt: skip
 
 ARGUMENTS: dict[str, t.Any] = {
@@ -284,6 +340,12 @@ ARGUMENTS: dict[str, t.Any] = {
     "load": {"type": "dict", "default": {"seconds": 120, "seconds_per_gib": 60}},
     "doctor": {"type": "list", "elements": "dict", "default": []},
     "healthy_but": {"type": "list", "elements": "dict", "default": []},
+    "watchdog": {"type": "dict", "default": {}},
+    "routes": {"type": "list", "elements": "dict", "default": []},
+    "exposed": {"type": "bool", "default": False},
+    "accept_open_routes": {"type": "list", "elements": "str", "default": []},
+    "keep_failed": {"type": "bool", "default": False},
+    "generations": {"type": "int", "default": 3},
 }
 
 
@@ -294,103 +356,57 @@ def main() -> None:
         required_if=[("state", "present", ("unit", "image", "port"))],
         supports_check_mode=True,
     )
-    params, began = module.params, time.monotonic()
+    params = module.params
     user, _colon, group = params["user"].partition(":")
     secrets = Secrets(
         params["secrets"].get("files") or {}, params["secrets"].get("client_key"), (int(user), int(group or user))
     )
-    server = Server(params["name"], {word: params[word] for word in ASKED}, secrets)
-    result: dict[str, t.Any] = {
-        "name": params["name"],
-        "engine": params["engine"],
-        "bind": params["bind"],
-        "port": params["port"],
-        "url": server_url(params["bind"], params["port"]) + "/v1" if params["port"] else None,
-        "models": [model["name"] for model in params["models"]],
-        "neighbours": [],
-    }
-    # A connection that is lost, or Ctrl-C on the controller, must not end the transaction half-way.
-    for number in (signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    try:
-        with server_lock(params["name"], wait=not module.check_mode):
-            neighbours = [] if module.check_mode else endangered(besides=params["name"])
-            try:
-                result.update(act(server, params["state"], module.check_mode, module._diff))
-            finally:
-                # After a failure too: what is put back is a unit that systemd has to read.
-                result["neighbours"] = look_after(neighbours) if server.unit.reloaded else []
-            demand_neighbours(result["neighbours"])
-    except ServerError as exc:
-        fail(module, server, began, exc, result)
-    except LockError as exc:
-        fail(module, server, began, ServerError("lock", str(exc), "wait for it, and run again"), result)
-    except (CommandError, OSError) as exc:
-        remedy = f"read journalctl -u {server.unit.name} on the host, and run again"
-        fail(module, server, began, ServerError("host", str(exc), remedy), result)
-    result["seconds"] = dict(server.seconds, total=time.monotonic() - began)
-    module.exit_json(**result)
+    server = Server(
+        params["name"],
+        {word: params[word] for word in ASKED},
+        secrets,
+        keep_failed=params["keep_failed"],
+        keep=params["generations"],
+    )
+    act = absent if params["state"] == "absent" else present
+    run_transaction(module, server, lambda result: act(module, server, result))
 
 
-def demand_neighbours(neighbours: list[dict[str, str]]) -> None:
-    """Fail where a neighbour did not survive the reload of systemd that the change needed.
+def present(module: AnsibleModule, server: Server, result: dict[str, t.Any]) -> None:
+    """Make the host have a server, or in check mode say what would change.
 
     Args:
-        neighbours: What `look_after` returned.
-
-    Raises:
-        ServerError: One does not serve any more; the server itself does.
-    """
-    for entry in neighbours:
-        if entry["action"] == "failed":
-            raise ServerError(
-                "neighbour {}".format(entry["name"]),
-                "it lost its GPUs when systemd read the changed unit, and does not serve after a new start: "
-                + entry["cause"],
-                "set nvidia_container_toolkit_way to cdi, which such a reload does not touch, and run again",
-            )
-
-
-def fail(
-    module: AnsibleModule, server: Server, began: float, error: ServerError, result: dict[str, t.Any]
-) -> t.NoReturn:
-    """End the module with a failure, whose result has all the words that are documented."""
-    words: dict[str, t.Any] = {
-        "action": "rolled_back" if error.rolled_back else "failed",
-        "failed_check": error.check,
-        "cause": error.cause,
-        "remedy": error.remedy,
-        "log": error.log,
-        "probes": error.probes,
-        "rolled_back": error.rolled_back,
-        "seconds": dict(server.seconds, total=time.monotonic() - began),
-    }
-    module.fail_json(msg=str(error), **{**result, **words})
-
-
-def act(server: Server, state: str, check_mode: bool, diff: bool) -> dict[str, t.Any]:
-    """Do what is asked, or in check mode say it.
-
-    Args:
+        module: The module.
         server: The server.
-        state: `present` or `absent`.
-        check_mode: Change nothing.
-        diff: Show what changes.
-
-    Returns:
-        The words of the module's result that depend on it.
+        result: Takes what came of it.
     """
+    # First, so that a change which is cut off is put right by the host itself.
+    agent = _agent.ensure(dry=module.check_mode)
     current = server.store.current()
-    if state == "absent":
-        there = server.exists() if check_mode else server.remove()
-        return {"action": "removed" if there else "unchanged", "changed": there, "probes": []}
-    shown = {"diff": server.diff(current)} if diff and not server.same(current) else {}
-    if not check_mode:
-        return dict(server.apply(), **shown)
-    if server.same(current):
-        running = server.unit.state().running
-        return {"action": "unchanged" if running else "restarted", "changed": not running, "probes": []}
-    return dict(shown, action="updated" if current else "created", changed=True, probes=[])
+    same = server.same(current)
+    if module._diff and not same:
+        result["diff"] = server.diff(current)
+    if not module.check_mode:
+        result.update(server.apply())
+    else:
+        running = same and server.unit.state().running
+        action = "unchanged" if running else "restarted" if same else "updated" if current else "created"
+        result.update(action=action, changed=not running, probes=[], differs=server.differs(current))
+    result.update(agent=agent, changed=result["changed"] or agent)
+
+
+def absent(module: AnsibleModule, server: Server, result: dict[str, t.Any]) -> None:
+    """Make the host not have a server, or in check mode say whether it has.
+
+    Args:
+        module: The module.
+        server: The server.
+        result: Takes what came of it.
+    """
+    there = server.exists() if module.check_mode else server.remove()
+    # With the last server goes who looked after them.
+    agent = not module.check_mode and not server_names() and bool(_agent.remove())
+    result.update(action="removed" if there else "unchanged", changed=there or agent, probes=[], agent=agent)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ if t.TYPE_CHECKING:
 # The words of a server's entry that are not mapped to flags by the definition's table `options`.
 STRUCTURE: t.Final = frozenset(
     {
+        "accept_open_routes",
+        "allowed_networks",
         "api_key",
         "bind",
         "engine",
@@ -37,6 +39,7 @@ STRUCTURE: t.Final = frozenset(
         "served_model_name",
         "unchecked_options",
         "variant",
+        "watchdog",
     },
 )
 # What a shell does more to than to split at it.

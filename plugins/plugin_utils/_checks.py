@@ -8,13 +8,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import typing as t
 
 from ansible_collections.llmops.serving.plugins.module_utils._probes import check_options
 from ansible_collections.llmops.serving.plugins.plugin_utils._arguments import with_key, word_problems
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import of_variant
+from ansible_collections.llmops.serving.plugins.plugin_utils._exposure import (
+    LOOPBACK,
+    exposure_problems,
+    is_exposed,
+)
 from ansible_collections.llmops.serving.plugins.plugin_utils._images import ImageError, pinned
 from ansible_collections.llmops.serving.plugins.plugin_utils._site import (
     Site,
@@ -43,6 +47,8 @@ _SAFETENSORS: t.Final = {
     "remedy": "serve a repository that has them, or GGUF with engine llama_cpp",
 }
 _LAST_PORT: t.Final = 65535
+# Units of the agent on the host (module_utils/_agent.py) have these names.
+_TAKEN: t.Final = frozenset({"recover", "watchdog"})
 
 
 def server_problems(server: Mapping[str, t.Any], site: Site) -> Iterator[str]:
@@ -57,6 +63,8 @@ def server_problems(server: Mapping[str, t.Any], site: Site) -> Iterator[str]:
     """
     if not NAME.fullmatch(server["name"]):
         yield f"name: {server['name']!r}: use up to 41 small letters, digits, - and _, beginning with a letter or digit"
+    if server["name"] in _TAKEN:
+        yield f"name: llmops-{server['name']}.service is a unit of the collection itself: choose another name"
     if not 1 <= server["port"] <= _LAST_PORT:
         yield f"port: {server['port']} is no TCP port: choose one from 1 to 65535"
     if taken := [place for place in _PLACES if place in str(server)]:
@@ -75,6 +83,7 @@ def server_problems(server: Mapping[str, t.Any], site: Site) -> Iterator[str]:
         yield from _file_problems(server, site)
     yield from _gpu_problems(server, site)
     yield from _key_problems(server, definition)
+    yield from exposure_problems(server, definition)
     yield from _gate_problems(server, site, definition)
 
 
@@ -147,12 +156,6 @@ def _key_problems(server: Mapping[str, t.Any], definition: Definition) -> Iterat
         yield f"environment.{rule['env']}: would show the key in the unit: use api_key"
     for name in with_key(server, definition, "environment").keys() & own.keys():
         yield f"environment.{name}: {definition['title']} would write its key into its log: remove it"
-    if _is_public(server) and keys and "refused" not in rule and definition["open_routes"]:
-        routes = ", ".join(definition["open_routes"])
-        yield (
-            f"bind: {server['bind']} is public, and {definition['title']} answers {routes} without its key: bind "
-            "127.0.0.1, and let a reverse proxy pass /v1 alone"
-        )
 
 
 def _gate_problems(server: Mapping[str, t.Any], site: Site, definition: Definition) -> Iterator[str]:
@@ -168,8 +171,8 @@ def _gate_problems(server: Mapping[str, t.Any], site: Site, definition: Definiti
 
 
 def _access_problems(server: Mapping[str, t.Any]) -> Iterator[str]:
-    bind, keys = server.get("bind") or "127.0.0.1", server.get("api_key")
-    if (public := _is_public(server)) is None:
+    bind, keys = server.get("bind") or LOOPBACK, server.get("api_key")
+    if is_exposed(server) is None:
         yield f"bind: {bind!r} is no IP address: write 127.0.0.1, 0.0.0.0, or an address of the host"
     if keys is not None and (not keys or any(not key.strip() for key in keys)):
         # Every engine takes an empty key for "no key" and serves everybody.
@@ -179,16 +182,6 @@ def _access_problems(server: Mapping[str, t.Any]) -> Iterator[str]:
     elif keys and any(key.startswith(("#", "-")) for key in keys):
         # The first begins a comment in llama.cpp's file, so that it serves everybody; the second is a flag to SGLang.
         yield "api_key: a key begins with # or -, which engines take for a comment or a flag: choose another"
-    elif not keys and public:
-        yield f"bind: {bind} is public and api_key is not set: set api_key, or bind 127.0.0.1"
-
-
-def _is_public(server: Mapping[str, t.Any]) -> bool | None:
-    """Tell whether other hosts reach a server; None if its `bind` is no address."""
-    try:
-        return not ipaddress.ip_address(server.get("bind") or "127.0.0.1").is_loopback
-    except ValueError:
-        return None
 
 
 def _image_problems(server: Mapping[str, t.Any], site: Site, definition: Definition) -> Iterator[str]:

@@ -19,6 +19,8 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._flags import read_
 
 # Of the collection, wherever it is installed: plugins/plugin_utils/_definitions.py -> ../../roles
 ROLES: t.Final = Path(__file__).parents[2] / "roles"
+# What is the same for all engines, beside the role that runs them.
+_COMMON: t.Final = ROLES / "engine"
 
 Definition = dict[str, t.Any]
 
@@ -27,18 +29,18 @@ _OPTIONAL: t.Final[Definition] = {
     "arguments": {},
     "caches": {},
     "capability": {},
-    "doctor": [],
     "environment": {},
     "fixed_length": {},
-    "healthy_but": [],
     "lacks": {},
     "memory": {},
     "needs": [],
     "notice": "",
-    "open_routes": [],
+    "routes": [],
     "shm": None,
     "splits_arguments": False,
     "tune": [],
+    "watchdog": {},
+    "waivers": {},
 }
 # Parts that an image may change.
 _PER_IMAGE: t.Final = ("arguments", "options", "lacks", "environment", "load", "memory")
@@ -56,16 +58,34 @@ def definitions() -> dict[str, Definition]:
     """Read every engine's definition.
 
     Returns:
-        By the engine's name, the content of its `roles/<engine>/engine.yml` with the parts that may be left out, and
-        under `flags` the `FlagTable` of `roles/<engine>/flags.json`. A role without that file is no engine, so adding
-        an engine takes a new folder and nothing else.
+        By the engine's name, the content of its `roles/<engine>/engine.yml` with the parts that may be left out, under
+        `flags` the `FlagTable` of `roles/<engine>/flags.json`, under `doctor` and `healthy_but` the rules by which its
+        log is read, and under `waivers`, by the number of a check of security, why its containers do not pass it. A
+        role without engine.yml is no engine, so adding one takes a new folder and nothing else.
     """
     found = {}
     for path in sorted(ROLES.glob("*/engine.yml")):
         definition: Definition = _OPTIONAL | _load(path)
         listing = json.loads(path.with_name("flags.json").read_text(encoding="utf-8"))
-        found[path.parent.name] = definition | {"flags": read_table(listing, definition["parser"]["kind"])}
+        rules = _doctor(path.with_name("doctor.yml"), definition["title"])
+        waivers = _load(_COMMON / "waivers.yml")["waivers"] | definition["waivers"]
+        flags = read_table(listing, definition["parser"]["kind"])
+        found[path.parent.name] = definition | rules | {"flags": flags, "waivers": waivers}
     return found
+
+
+def _doctor(path: Path, title: str) -> Definition:
+    """Read the rules by which an engine's log is judged: its own, its libraries', and those of every host."""
+    own = _load(path) if path.is_file() else {}
+    libraries, common = _load(_COMMON / "doctor_libraries.yml"), _load(_COMMON / "doctor.yml")
+    shared = [rule for library in own.get("shares", []) for rule in libraries[library]]
+    rules = [*own.get("rules", []), *shared, *common["answers"], *common["host"]]
+    return {"doctor": _titled(rules, title), "healthy_but": _titled(own.get("healthy_but", []), title)}
+
+
+def _titled(rules: list[Definition], title: str) -> list[Definition]:
+    # Rules of libraries speak of the engine that has them.
+    return [rule | {word: rule[word].replace("{title}", title) for word in ("cause", "remedy")} for rule in rules]
 
 
 def of_variant(definition: Definition, variant: str) -> Definition:

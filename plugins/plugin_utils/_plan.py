@@ -19,6 +19,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._gpu_words import g
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import parse_models
 from ansible_collections.llmops.serving.plugins.plugin_utils._arguments import arguments
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import of_variant
+from ansible_collections.llmops.serving.plugins.plugin_utils._exposure import firewall, is_exposed, routes_of
 from ansible_collections.llmops.serving.plugins.plugin_utils._site import (
     Site,
     image_of,
@@ -105,6 +106,9 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         "user": definition["user"],
         "readiness": definition["readiness"],
         "guarded": definition["guarded"],
+        "routes": routes_of(definition),
+        "exposed": bool(is_exposed(server)),
+        "accept_open_routes": server.get("accept_open_routes") or [],
         "gate": [
             {"task": model["task"], "model": model["name"], **((server.get("gate") or {}).get(model["task"]) or {})}
             for model in models
@@ -115,16 +119,25 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
         "load": definition["load"] | ({"timeout": server["load_timeout"]} if server.get("load_timeout") else {}),
         # What Docker says when it cannot give a container its GPUs is the same for every engine.
         "doctor": definition["doctor"] + (GPU_RULES if container.gpus else []),
+        "watchdog": _watchdog(server, definition),
         "unit_words": {
             "title": definition["title"],
             # By the names in the inventory: what clients call them may be anything, and a unit's text may not.
             "models": [spec.name for spec in specs],
             "stop_seconds": definition["stop_seconds"],
+            "firewall": firewall(server),
             # The specification of CDI is made anew at each boot.
             "after": ["nvidia-cdi-refresh.service"] if container.gpus and site.gpu_way == "cdi" else [],
             "run": _docker_words(server, definition, container, site) + _entry(command),
         },
     }
+
+
+def _watchdog(server: Mapping[str, t.Any], definition: Definition) -> dict[str, t.Any]:
+    """Say what the host's watchdog reads of a server; nothing where it shall not look."""
+    if server.get("watchdog") is False:
+        return {}
+    return {"metrics": definition.get("metrics"), "port": definition["container_port"], **definition["watchdog"]}
 
 
 def _places(name: str, files: Sequence[str], definition: Definition) -> dict[str, str]:
@@ -148,6 +161,8 @@ def _docker_words(server: Mapping[str, t.Any], definition: Definition, container
     bind = server.get("bind") or "127.0.0.1"
     host = f"[{bind}]" if ":" in bind else bind
     words = ["--rm", "--name", f"llmops-{server['name']}", "--pull", "never", "--init", "--log-driver", "none"]
+    # Whether an engine answers sensibly the gate and the watchdog find out; its image may ask at another port.
+    words += ["--no-healthcheck"]
     words += ["--label", f"llmops.server={server['name']}", "--user", definition["user"]]
     # CIS Docker Benchmark, section 5; an engine that cannot live with one of these says so in its definition.
     words += ["--read-only", "--tmpfs", "/tmp:mode=1777", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]  # noqa: S108  the container's own

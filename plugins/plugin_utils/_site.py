@@ -18,7 +18,9 @@ from ansible_collections.llmops.serving.plugins.plugin_utils._images import mirr
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ansible_collections.llmops.serving.plugins.module_utils._registry_names import Reference
     from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import Definition
+    from ansible_collections.llmops.serving.plugins.plugin_utils._lockfile import Lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class Site:
         search: Directories of the controller in which files that servers name are looked for.
         variants: By server, the one of its engine's images that suits the host's driver where the server names none.
         gpu_way: How containers get GPUs on the host.
+        lock: The lock file beside the inventory, None without one.
     """
 
     models: Mapping[str, Mapping[str, t.Any]]
@@ -46,6 +49,7 @@ class Site:
     search: Sequence[str] = ()
     variants: Mapping[str, str] = field(default_factory=dict)
     gpu_way: str = "cdi"
+    lock: Lock | None = None
 
 
 def model_names(server: Mapping[str, t.Any]) -> list[str]:
@@ -77,17 +81,28 @@ def served_names(server: Mapping[str, t.Any]) -> list[str]:
 
 
 def image_of(server: Mapping[str, t.Any], site: Site) -> str:
-    """Name the image of a server without problems, at the mirror it comes from."""
-    own = own_image(server, site)
-    return (
-        str(mirrored(pinned(own), site.registries)) if own else image_of_variant(server, variant_of(server, site), site)
-    )
+    """Name the image of a server without problems, as the lock file has it, at the mirror it comes from."""
+    return _named(reference_of(server, site), site)
 
 
 def image_of_variant(server: Mapping[str, t.Any], variant: str, site: Site) -> str:
-    """Name one of the images of a server's engine, at the mirror it comes from."""
+    """Name one of the images of a server's engine, as the lock file has it, at the mirror it comes from."""
+    return _named(_reference_of_variant(server, variant, site), site)
+
+
+def reference_of(server: Mapping[str, t.Any], site: Site) -> Reference:
+    """Give the image of a server without problems by its own name, as the inventory says it."""
+    own = own_image(server, site)
+    return pinned(own) if own else _reference_of_variant(server, variant_of(server, site), site)
+
+
+def _reference_of_variant(server: Mapping[str, t.Any], variant: str, site: Site) -> Reference:
     image = site.engines[server["engine"]]["images"][variant]
-    return str(mirrored(pinned(f"{image['name']}:{image['tag']}"), site.registries))
+    return pinned(f"{image['name']}:{image['tag']}")
+
+
+def _named(image: Reference, site: Site) -> str:
+    return str(mirrored(site.lock.pin(image) if site.lock else image, site.registries))
 
 
 def own_image(server: Mapping[str, t.Any], site: Site) -> str | None:

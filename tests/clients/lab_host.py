@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 TUNNEL_TIMEOUT_S = 10
+#: What clients send to a server that wants no key, as the course does.
+NO_KEY = "dummy_key"
 # The servers' own records, by name.
 _LIST = """python3 -c "import glob, json
 paths = glob.glob('/var/lib/llmops/servers/*/current/server.json')
@@ -62,9 +64,10 @@ class LabHost:
         self._paths = Lab().paths
         self._facts = self._paths.load().hosts[name]
 
-    def run(self, command: str) -> str:
-        """Run a command on the host and give what it prints."""
-        return subprocess.run([*self._ssh(), command], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    def run(self, command: str, data: str = "") -> str:
+        """Run a command on the host, with a text on its stdin, and give what it prints."""
+        argv = [*self._ssh(), command]
+        return subprocess.run(argv, input=data, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
     def servers(self) -> dict[str, dict[str, t.Any]]:
         """Give what each server was asked to be, by name, as their own records say."""
@@ -80,7 +83,7 @@ class LabHost:
 
     def key(self, server: str) -> str:
         """Give the key that clients of a server send; any word where it wants none, as the course does."""
-        return self.run(_KEY.format(server)) or "dummy_key"
+        return self.run(_KEY.format(server)) or NO_KEY
 
     @contextlib.contextmanager
     def reach(self, port: int) -> Iterator[str]:

@@ -60,10 +60,3 @@ def test_sentences_get_their_label(host: Host) -> None:
     body = {"model": "tiny-classify", "input": ["I love this, it is wonderful!"]}
     labels = ask(host, "http://127.0.0.1:8005/v1/classify", body)["data"][0]
     assert max(labels, key=lambda label: label["score"])["label"] == "positive"
-
-
-def test_the_key_lies_in_files_of_their_owner_alone(host: Host) -> None:
-    found = host.check_output(f"grep -rlF '{key(host)}' /etc /var/lib/llmops /root /tmp /run/systemd").splitlines()
-    assert found
-    for path in found:
-        assert host.file(path).mode == 0o600, path

@@ -101,6 +101,14 @@ for server in servers:
     server.pop("api_key", None)
 module.exit_json(servers=servers)
 """,
+    "server_diagnosis": """
+module = AnsibleModule({"servers": {"type": "list", "elements": "dict"}}, supports_check_mode=True)
+servers = module.params["servers"]
+ill = [server["msg"] for server in servers if not server["ok"]]
+if ill:
+    module.fail_json(msg="; ".join(ill), servers=servers)
+module.exit_json(servers=servers)
+""",
 }
 HEAD = """#!/usr/bin/python
 import time
@@ -169,6 +177,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for verb in ("site", "plan", "remove"):
         (home / f"playbooks/{verb}.yml").write_text(PLAY.replace("MODULE", "server"))
     (home / "playbooks/verify.yml").write_text(INFO_PLAY)
+    (home / "playbooks/diagnose.yml").write_text(INFO_PLAY.replace("server_info", "server_diagnosis"))
     for name, body in MODULES.items():
         (home / f"plugins/modules/{name}.py").write_text(HEAD + body)
     return root

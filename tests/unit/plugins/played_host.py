@@ -14,8 +14,18 @@ from unittest import mock
 
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.llmops.serving.plugins.module_utils import _docker, _generations, _lock, _unit
+from ansible_collections.llmops.serving.plugins.module_utils import (
+    _agent,
+    _differences,
+    _docker,
+    _generations,
+    _judgement,
+    _lock,
+    _prepare,
+    _unit,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed
+from ansible_collections.llmops.serving.plugins.module_utils._evidence import Evidence
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets, Store
 from tests.unit.plugins.fake_engine import ChatParts, FakeEngine, Reply, Request, Route, as_json
 
@@ -40,6 +50,7 @@ class PlayedHost:
         journal: What every unit has logged.
         commands: What was run, in order.
         broken: The beginning of the commands that fail, with their message.
+        ports: The sockets that listen, as `listening_ports` gives them.
     """
 
     folder: Path
@@ -49,6 +60,7 @@ class PlayedHost:
     journal: str = ""
     commands: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
+    ports: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def units(self) -> Path:
@@ -83,7 +95,7 @@ class PlayedHost:
         if argv[:2] == ["systemctl", "restart"]:
             self.properties = {"ActiveState": "active", "SubState": "running", "UnitFileState": "enabled"}
         elif argv[:2] == ["systemctl", "stop"]:
-            self.properties = {"ActiveState": "inactive", "SubState": "dead"}
+            self.properties = {**self.properties, "ActiveState": "inactive", "SubState": "dead"}
         elif argv[0] == "journalctl":
             return 0, self.journal
         elif argv[:2] == ["docker", "pull"]:
@@ -107,16 +119,32 @@ class PlayedHost:
         return store
 
 
+def evidence(log: list[str]) -> Evidence:
+    """What a host knows that has nothing but an engine's log."""
+    return Evidence({}, {}, log, [], [], [], [], {}, [], [], [])
+
+
 def played_host(folder: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedHost:
     """Make the module utils of this process act on a played host."""
     host = PlayedHost(folder)
+    play_on(host, monkeypatch)
+    return host
+
+
+def play_on(host: PlayedHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the module utils of this process act on a played host that is made already."""
     host.units.mkdir(parents=True)
     monkeypatch.setattr(_generations, "STATE_DIR", host.state_dir)
     monkeypatch.setattr(_unit, "UNIT_DIR", host.units)
     monkeypatch.setattr(_lock, "LOCK_DIR", host.folder / "lock")
     monkeypatch.setattr(_unit, "run", host.run)
-    monkeypatch.setattr(_docker, "run", host.run)
-    return host
+    for module in (_docker, _prepare, _differences):
+        monkeypatch.setattr(module, "run", host.run)
+    # What runs the tests is no host to look after.
+    monkeypatch.setattr(_agent, "ensure", lambda **_: False)
+    monkeypatch.setattr(_agent, "remove", list)
+    monkeypatch.setattr(_judgement, "collect", lambda *_: evidence(host.journal.splitlines()))
+    monkeypatch.setattr(_prepare, "listening_ports", lambda _root: host.ports)
 
 
 def run_main(

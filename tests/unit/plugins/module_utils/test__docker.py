@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.module_utils import _docker
-from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed
+from ansible_collections.llmops.serving.plugins.module_utils import _docker, _image_record
+from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed, MissingError
 from ansible_collections.llmops.serving.plugins.module_utils._docker import image_digest, pull, remove_container
+from ansible_collections.llmops.serving.plugins.module_utils._image_record import brought_images
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
@@ -98,20 +102,50 @@ def test_an_image_that_no_registry_gave_has_none(
 
 
 def test_says_exactly_which_image_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    docker = play(monkeypatch, QUIET, images(f"a/b@{ONE}"))
+    docker = play(monkeypatch, NO_IMAGE, QUIET, images(f"a/b@{ONE}"))
     assert pull("docker.io/a/b:v1", timeout=7) == f"docker.io/a/b@{ONE}"
-    assert docker.asked[0] == (["docker", "pull", "--quiet", "docker.io/a/b:v1"], {"timeout": 7})
+    assert docker.asked[1] == (["docker", "pull", "--quiet", "docker.io/a/b:v1"], {"timeout": 7})
+    assert [(found.asked, found.images) for found in brought_images()] == [
+        ("docker.io/a/b:v1", [f"docker.io/a/b@{ONE}"])
+    ]
 
 
-def test_a_registrys_refusal_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    docker = play(monkeypatch, CommandError("docker pull --quiet: manifest unknown"))
-    with pytest.raises(CommandError, match="manifest unknown"):
-        pull("ghcr.io/a/b:v1")
+# What was on the host under the name before, what came, and which images are the collection's from then on.
+BEFORE: list[tuple[Completed, Completed, list[str]]] = [
+    (images(f"a/b@{ONE}"), images(f"a/b@{ONE}"), []),
+    (images(f"a/b@{ONE}"), images(f"a/b@{TWO}"), [f"a/b@{TWO}"]),
+    (images(), images(f"a/b@{ONE}"), [f"a/b@{ONE}"]),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "ours"), BEFORE)
+def test_what_was_there_before_is_not_the_collections(
+    monkeypatch: pytest.MonkeyPatch, before: Completed, after: Completed, ours: list[str]
+) -> None:
+    play(monkeypatch, before, QUIET, after)
+    pull("a/b:v1")
+    assert [image for found in brought_images() for image in found.images] == ours
+
+
+def test_an_image_that_cannot_be_written_down_is_not_pulled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(_image_record, "RECORDS", tmp_path / "file")
+    docker = play(monkeypatch, NO_IMAGE)
+    with pytest.raises(CommandError, match=r"^docker pull a/b:v1: .*exists"):
+        pull("a/b:v1")
     assert len(docker.asked) == 1
 
 
+def test_a_registrys_refusal_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = play(monkeypatch, NO_IMAGE, CommandError("docker pull --quiet: manifest unknown"))
+    with pytest.raises(CommandError, match="manifest unknown"):
+        pull("ghcr.io/a/b:v1")
+    assert len(docker.asked) == 2
+    assert brought_images() == []
+
+
 def test_an_image_without_a_digest_cannot_be_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
-    play(monkeypatch, QUIET, images())
+    play(monkeypatch, NO_IMAGE, QUIET, images())
     with pytest.raises(CommandError, match=r"^docker pull ghcr.io/a/b:v1: the registry gave no digest$"):
         pull("ghcr.io/a/b:v1")
 
@@ -119,4 +153,10 @@ def test_an_image_without_a_digest_cannot_be_pinned(monkeypatch: pytest.MonkeyPa
 def test_a_container_that_is_not_there_is_removed_already(monkeypatch: pytest.MonkeyPatch) -> None:
     docker = play(monkeypatch, Completed(1, "", "Error response from daemon: No such container: llmops-chat"))
     remove_container("llmops-chat")
-    assert docker.asked == [(["docker", "rm", "--force", "llmops-chat"], {"check": False})]
+    assert docker.asked == [(["docker", "rm", "--force", "--volumes", "llmops-chat"], {"check": False})]
+
+
+def test_without_docker_there_is_no_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = play(monkeypatch, MissingError("docker is not installed"))
+    remove_container("llmops-chat")
+    assert docker.answers == []

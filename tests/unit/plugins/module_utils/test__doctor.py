@@ -4,9 +4,17 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
-from ansible_collections.llmops.serving.plugins.module_utils._doctor import diagnose, last_words, matched
+from ansible_collections.llmops.serving.plugins.module_utils._doctor import (
+    compute,
+    diagnose,
+    in_order,
+    last_words,
+    matched,
+)
 from ansible_collections.llmops.serving.plugins.plugin_utils._definitions import definitions
 
 TOO_LONG = (
@@ -27,7 +35,7 @@ LOGS = [
         "truncated or corrupt",
         "models_verify",
     ),
-    ("llama_cpp", ["gguf_init_from_file_impl: invalid magic characters: '<!do', expected 'GGUF'"], "no GGUF", "file"),
+    ("llama_cpp", ["gguf_init_from_file_impl: invalid magic characters: 'PK', expected 'GGUF'"], "no GGUF", "file"),
     ("llama_cpp", ["llama_model_load: error loading model: unknown model architecture: 'foo'"], "foo", "image"),
     ("vllm", ["vllm: error: unrecognized arguments: --disable-log-requests"], "--disable-log-requests", "options"),
     (
@@ -47,7 +55,7 @@ LOGS = [
     (
         "vllm",
         ["safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge"],
-        "corrupt",
+        "no safetensors file",
         "verify",
     ),
     (
@@ -157,3 +165,94 @@ def test_the_last_words_are_those_of_the_error() -> None:
         "EngineDeadError: see stack trace above",
     ]
     assert last_words(trace) == "RuntimeError: head_dim=16"
+
+
+def rule(pattern: str, cause: str = "c", remedy: str = "r", **words: t.Any) -> dict[str, t.Any]:
+    return {"pattern": pattern, "cause": cause, "remedy": remedy, **words}
+
+
+def test_generic_rules_come_last_and_the_others_as_they_stand() -> None:
+    rules = [rule("z", generic=True), rule("b"), rule("y", generic=True), rule("a", generic=False)]
+    assert [entry["pattern"] for entry in in_order(rules)] == ["b", "a", "z", "y"]
+    # Whichever line comes first, and whichever rule.
+    for lines in (["it died", "no room"], ["no room", "it died"]):
+        found = matched(lines, [rule("died", "it ended", generic=True), rule("no room", "memory")])
+        assert found
+        assert found.cause == "memory"
+
+
+def test_says_which_rule_knew_which_line() -> None:
+    named = rule(r"no (?P<what>\w+)", "no {what}", name="lack", source="engine 1.2 server.py")
+    found = matched(["ok", "  there is no room  "], [named])
+    assert found
+    assert (found.cause, found.rule, found.source) == ("no room", "lack", "engine 1.2 server.py")
+    assert found.line == "there is no room"
+    plain = matched(["no room"], [rule("no room")])
+    assert plain
+    assert (plain.rule, plain.source) == ("no room", "")
+    assert diagnose(["error: odd"], [])[2:] == ("", "", "")
+
+
+COMPUTED = [
+    ("down(fits, 256)", {"fits": "4000"}, "3840"),
+    ("up(fits, 512)", {"fits": "4,000"}, "4096"),
+    ("up(fits,512)", {"fits": "4096"}, "4096"),
+    ("per(kib, 1048576)", {"kib": "3500000"}, "3.33"),
+    ("times(slots, size)", {"slots": "4", "size": "2048"}, "8192"),
+    ("plus(least, 0.01)", {"least": "0.802"}, "0.81"),
+    ("minus(limit, used)", {"limit": "10", "used": "2.5"}, "7.50"),
+    ("least(one, other)", {"one": "8", "other": "16"}, "8"),
+    ("most(one, 12)", {"one": "8"}, "12"),
+    # What cannot be worked out leaves the number that was seen.
+    ("per(one, 0)", {"one": "8"}, "8"),
+    ("down(one, 4)", {"one": "many"}, "many"),
+    ("up(one, 4)", {"one": "inf"}, "inf"),
+]
+
+
+@pytest.mark.parametrize(("expression", "words", "value"), COMPUTED)
+def test_works_out_values(expression: str, words: dict[str, str], value: str) -> None:
+    assert compute(expression, words) == value
+
+
+@pytest.mark.parametrize("expression", ["__import__(os)", "down", "down(up(1, 2), 3)", "fits * 2", "down(1)"])
+def test_a_rule_can_call_nothing_else(expression: str) -> None:
+    with pytest.raises(ValueError, match=r"down"):
+        compute(expression, {})
+
+
+def test_a_remedy_has_values_out_of_values() -> None:
+    lines = ["request (3000 tokens) exceeds the available context size (2048 tokens)"]
+    asked = rule(
+        r"\((?P<asked>\d+) tokens\) exceeds", "too long", "set context_length to {whole}, {twice} for two",
+        compute={"whole": "up(asked, 1024)", "twice": "times(whole, 2)"},
+    )  # fmt: skip
+    found = matched(lines, [asked])
+    assert found
+    assert found.remedy == "set context_length to 3072, 6144 for two"
+
+
+def test_a_generic_rule_can_tell_the_last_words() -> None:
+    lines = ["ValueError: odd shape", "exit code 1: failed"]
+    found = matched(lines, [rule("exit code 1:", "it ended: {said}", generic=True)])
+    assert found
+    assert found.cause == "it ended: ValueError: odd shape"
+
+
+ENDS = [
+    # What the engine says goes before what its host says, though that comes later.
+    (["RuntimeError: odd", "kernel: NVRM: failed", "exit code 1: failed"], "RuntimeError: odd"),
+    (["loading", "dockerd: level=error msg=broken", "exit code 1: failed"], "dockerd: level=error msg=broken"),
+    (
+        ["loading 30 %", "exit code 137: killed (SIGKILL)"],
+        "exit code 137: killed (SIGKILL); its last words: loading 30 %",
+    ),
+    (["exit code 137: killed (SIGKILL)"], "exit code 137: killed (SIGKILL)"),
+    (["loading 30 %"], "loading 30 %"),
+    (["cannot open /x", "Error: No such container: llmops-chat"], "cannot open /x"),
+]
+
+
+@pytest.mark.parametrize(("lines", "words"), ENDS)
+def test_the_last_words_are_the_engine_s_before_its_host_s(lines: list[str], words: str) -> None:
+    assert last_words(lines) == words

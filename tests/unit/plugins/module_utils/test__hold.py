@@ -86,7 +86,7 @@ def test_a_server_that_is_being_changed_ends_the_hold_and_all_run_again(
         have(host, "embed", port_of(running))
         lock, calls = _hold.server_lock, []
 
-        def busy(name: str, wait: bool = True, patience: float = 10) -> t.Any:
+        def busy(name: str, wait: bool = True, patience: float = 10, **_words: object) -> t.Any:
             calls.append(name)
             if name == "embed" and calls.count("embed") == 1:
                 message = "process 7 is changing server embed on this host"
@@ -109,7 +109,7 @@ def test_the_release_removes_guests_and_asks_what_it_starts(host: PlayedHost) ->
     assert (found["name"], found["action"], found["ok"]) == ("chat", "restarted", True)
     assert found["probes"][0]["sample"]
     assert not (host.state_dir / "tournament-vllm").exists()
-    assert "docker rm --force llmops-tournament-vllm" in host.commands
+    assert "docker rm --force --volumes llmops-tournament-vllm" in host.commands
     assert read_held() is None
 
 

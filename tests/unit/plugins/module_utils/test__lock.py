@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import threading
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ansible_collections.llmops.serving.plugins.module_utils import _lock
-from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError, server_lock
+from ansible_collections.llmops.serving.plugins.module_utils._lock import LockError, holder, server_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,12 +27,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run/lock"
 
 
-def test_a_second_change_is_told_who_makes_the_first(folder: Path) -> None:
+def test_a_second_change_is_told_who_makes_the_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ana")
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.8 22")
     # Each call opens the file anew, and that is what the kernel compares: as good as two processes.
     with server_lock("chat"), pytest.raises(LockError) as caught, server_lock("chat", patience=0):
         pytest.fail("two held the lock")
-    assert str(caught.value).startswith(f"process {os.getpid()} since ")
-    assert str(caught.value).endswith(" is changing server chat on this host")
+    told = str(caught.value)
+    assert told.startswith(f"process {os.getpid()} of ana from 192.0.2.7 is changing server chat on this host since 20")
     assert stat.S_IMODE((folder / "llmops-chat.lock").stat().st_mode) == 0o600
 
 
@@ -40,7 +43,7 @@ def test_the_name_of_an_earlier_holder_is_not_told(folder: Path) -> None:
     (folder / "llmops-chat.lock").write_text("process 123456789012345678901234567890 since 00:00:00", encoding="utf-8")
     with server_lock("chat"):
         text = (folder / "llmops-chat.lock").read_text(encoding="utf-8")
-    assert text.startswith(f"process {os.getpid()} since ")
+    assert json.loads(text)["pid"] == os.getpid()
     assert "1234567890" not in text
 
 
@@ -89,3 +92,12 @@ def test_a_look_takes_no_lock_and_leaves_nothing(folder: Path) -> None:
         assert not folder.exists()
     with server_lock("chat"), server_lock("chat", wait=False):
         pass
+
+
+def test_the_holder_is_known_as_long_as_it_holds() -> None:
+    assert holder("chat") is None
+    with server_lock("chat", what="watching"):
+        found = holder("chat")
+        assert found is not None
+        assert (found["pid"], found["what"]) == (os.getpid(), "watching")
+    assert holder("chat") is None

@@ -64,7 +64,7 @@ def look(hub: FakeHub, tmp_path: Path, servers: list[dict[str, Any]], hardware: 
     params = {
         "hardware": hardware, "accelerator": "cuda", "driver_follows": False, "driver_changes": False,
         "model_dir": str(tmp_path / "models"),
-        "hub_url": hub.url, "token": "", "ca": "", **asked, **words,
+        "hub_url": hub.url, "token": "", "ca": "", "extra": False, "prune": False, **asked, **words,
     }  # fmt: skip
     return Look(params).run()
 

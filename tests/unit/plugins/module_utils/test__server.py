@@ -14,15 +14,28 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.module_utils import _generations, _server, _unit
+from ansible_collections.llmops.serving.plugins.module_utils import (
+    _change,
+    _generations,
+    _judgement,
+    _prepare,
+    _server,
+    _unit,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed
 from ansible_collections.llmops.serving.plugins.module_utils._gate import GateError
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets
-from ansible_collections.llmops.serving.plugins.module_utils._server import Server, ServerError
+from ansible_collections.llmops.serving.plugins.module_utils._server import Server
+from ansible_collections.llmops.serving.plugins.module_utils._server_error import ServerError
 from ansible_collections.llmops.serving.plugins.module_utils._unit import UnitState
+from tests.unit.plugins.played_host import evidence
 
 OWNER = (os.getuid(), os.getgid())
 GOOD_PROBE = {"probe": "chat", "ok": True}
+
+
+class KilledError(BaseException):
+    """The process ends here, as by kill -9."""
 
 
 @dataclass
@@ -37,18 +50,55 @@ class World:
     pulled: list[str] = field(default_factory=list)
     unit_file: Path = Path()
     gates: list[tuple[str, str | None]] = field(default_factory=list)
+    ports: list[dict[str, t.Any]] = field(default_factory=list)
+    complaint: str = ""
+    # What is about to be done when the process is killed.
+    killed_at: str = ""
+
+    def kill(self, step: str) -> None:
+        if step == self.killed_at:
+            self.killed_at = ""
+            raise KilledError
 
     def run(self, argv: list[str], **_: object) -> Completed:
+        if argv[0] == "systemd-analyze":
+            return Completed(0, "", self.complaint)
         self.done.append(" ".join(argv[:2]))
         return Completed(0, "", "")
 
     def restart(self) -> None:
+        self.kill("restart")
         self.running, self.enabled = self.unit_file.read_text(encoding="utf-8"), True
         self.done.append("restart")
 
     def stop(self) -> None:
+        self.kill("stop")
         self.running = ""
         self.done.append("stop")
+
+
+def fake_gate(made: World) -> type:
+    """A gate that judges by the words of the unit that runs."""
+
+    class FakeGate:
+        def __init__(self, asked: dict[str, t.Any], key: str | None, *_: object) -> None:
+            self.asked, self.key = asked, key
+
+        def wait(self) -> None:
+            made.kill("wait")
+            if "CRASH" in made.running:
+                raise GateError("start", "exit code 1", "", died=True)
+
+        def run(self) -> list[dict[str, t.Any]]:
+            made.kill("gate")
+            made.gates.append((made.running, self.key))
+            if "HALF" in made.running:
+                raise GateError("chat probe of m", "HTTP 500", "see the log", broke=True)
+            if any(word in made.running for word in made.bad_units):
+                raise GateError("chat probe of m", "the answer is garbage", "set another model")
+            return [GOOD_PROBE]
+
+    return FakeGate
 
 
 @pytest.fixture
@@ -62,6 +112,14 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(_unit.Unit, "restart", lambda _: made.restart())
     monkeypatch.setattr(_unit.Unit, "stop", lambda _: made.stop())
     monkeypatch.setattr(_unit.Unit, "log", lambda *_, **__: ["E unknown model architecture: 'x'"])
+
+    keep = _generations.Store.keep
+
+    def killed_or_keep(*args: t.Any) -> None:
+        made.kill("keep")
+        keep(*args)
+
+    monkeypatch.setattr(_generations.Store, "keep", killed_or_keep)
 
     def state(_: object) -> UnitState:
         on = bool(made.running)
@@ -78,29 +136,24 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr(_server, "pull", pull)
     monkeypatch.setattr(_server, "image_digest", lambda name: name if name in made.registry.values() else None)
+    monkeypatch.setattr(_judgement, "collect", lambda unit, since: evidence(unit.log(since)))
+    monkeypatch.setattr(_server, "differences", lambda *_: ["something"])
+    monkeypatch.setattr(_prepare, "run", made.run)
+    monkeypatch.setattr(_prepare, "listening_ports", lambda _: made.ports)
     monkeypatch.setattr(_server, "remove_container", lambda name: made.done.append(f"rm {name}"))
 
-    class FakeGate:
-        def __init__(self, asked: dict[str, t.Any], key: str | None, *_: object) -> None:
-            self.asked, self.key = asked, key
-
-        def wait(self) -> None:
-            if "CRASH" in made.running:
-                raise GateError("start", "exit code 1", "", died=True)
-
-        def run(self) -> list[dict[str, t.Any]]:
-            made.gates.append((made.running, self.key))
-            if "HALF" in made.running:
-                raise GateError("chat probe of m", "HTTP 500", "see the log", broke=True)
-            if any(word in made.running for word in made.bad_units):
-                raise GateError("chat probe of m", "the answer is garbage", "set another model")
-            return [GOOD_PROBE]
-
-    monkeypatch.setattr(_server, "Gate", FakeGate)
+    monkeypatch.setattr(_server, "Gate", fake_gate(made))
     return made
 
 
-def server(tmp_path: Path, unit: str = "first", image: str = "img:1", key: str | None = None, **words: t.Any) -> Server:
+def server(
+    tmp_path: Path,
+    unit: str = "first",
+    image: str = "img:1",
+    key: str | None = None,
+    keep_failed: bool = False,
+    **words: t.Any,
+) -> Server:
     models = [{"name": "m", "task": "chat", "path": str(tmp_path)}]
     asked = {
         "unit": f"{unit} @IMAGE@ @GENERATION@\n",
@@ -113,7 +166,7 @@ def server(tmp_path: Path, unit: str = "first", image: str = "img:1", key: str |
         "doctor": [{"pattern": "architecture: '(?P<what>.)'", "cause": "no {what}", "remedy": "other model"}],
         **words,
     }
-    return Server("chat", asked, Secrets({"api-key": key} if key else {}, key, OWNER))
+    return Server("chat", asked, Secrets({"api-key": key} if key else {}, key, OWNER), keep_failed)
 
 
 def test_a_new_server_is_created_and_judged(world: World, tmp_path: Path) -> None:
@@ -295,6 +348,11 @@ def test_nothing_is_left_of_a_first_attempt_that_fails(world: World, tmp_path: P
 EARLY: list[tuple[dict[str, t.Any], str]] = [
     ({"image": "img:none"}, "pull: manifest unknown"),
     ({"unit": "second", "models": [{"name": "gone", "task": "chat", "path": "/no/such"}]}, "model: gone is not in"),
+    ({"unit": "second", "port": 7000}, r"port: 7000 of the host is held by nc \(process 7\), on 0.0.0.0; set port"),
+    (
+        {"unit": "BAD"},
+        "unit: systemd does not take the unit: llmops-chat.service:1: Unknown key, ignoring; correct env",
+    ),
 ]
 
 
@@ -302,10 +360,13 @@ EARLY: list[tuple[dict[str, t.Any], str]] = [
 def test_what_can_fail_early_does(world: World, tmp_path: Path, change: dict[str, t.Any], words: str) -> None:
     server(tmp_path).apply()
     world.done.clear()
+    world.ports = [{"port": 7000, "address": "0.0.0.0", "pid": 7, "process": "nc"}]  # noqa: S104  a row of a table
+    world.complaint = "llmops-chat.service:1: Unknown key, ignoring" if change.get("unit") == "BAD" else ""
     with pytest.raises(ServerError, match=words):
         server(tmp_path, **change).apply()
     assert world.done == []
     assert world.running.startswith("first")
+    assert server(tmp_path).store.numbers() == [1]
 
 
 def test_a_full_disk_leaves_no_half_generation(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,6 +393,198 @@ def test_a_run_cut_off_before_the_gate_is_done_again(world: World, tmp_path: Pat
     outcome = server(tmp_path, unit="second").apply()
     assert outcome["action"] == "updated"
     assert world.running.startswith("second")
+
+
+STEPS = ["stop", "restart", "wait", "gate", "keep"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_was_killed_is_put_back_or_finished(world: World, tmp_path: Path, step: str) -> None:
+    server(tmp_path, key="old-key").apply()
+    first = world.unit_file.read_text(encoding="utf-8")
+    for again in ("recover", "run"):
+        world.killed_at = step
+        with pytest.raises(KilledError):
+            server(tmp_path, unit="second", key="new-key").apply()
+        change = _change.pending("chat")
+        assert change is not None
+        assert change.before == 1
+        assert not server(tmp_path, key="old-key").same(server(tmp_path).store.current()), "it must be looked at"
+        if again == "recover":
+            assert "generation 1 is back in place" in _change.recover("chat")
+            assert world.unit_file.read_text(encoding="utf-8") == first
+            assert _change.pending("chat") is None
+            world.restart()
+    restarts = world.done.count("restart")
+    outcome = server(tmp_path, unit="second", key="new-key").apply()
+    assert (outcome["action"], _change.pending("chat")) == ("updated", None)
+    assert world.running.startswith("second")
+    assert world.gates[-1][1] == "new-key"
+    # What ran already is judged as it is; nobody waits for it to load twice.
+    assert world.done.count("restart") - restarts == (0 if step in {"wait", "gate", "keep"} else 1)
+    assert not list(world.unit_file.parent.glob(".*"))
+    store = server(tmp_path).store
+    assert [store.read(number) is not None for number in store.numbers()] == [True, True]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_run_is_gone_back_by_another_wish(world: World, tmp_path: Path, step: str) -> None:
+    server(tmp_path).apply()
+    world.killed_at = step
+    with pytest.raises(KilledError):
+        server(tmp_path, unit="second").apply()
+    assert server(tmp_path).apply()["changed"]
+    assert world.running.startswith("first")
+    assert _change.pending("chat") is None
+    assert server(tmp_path).apply()["action"] == "unchanged"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_first_attempt_that_was_killed_is_finished(world: World, tmp_path: Path, step: str) -> None:
+    world.killed_at = step
+    with pytest.raises(KilledError):
+        server(tmp_path).apply()
+    assert _change.recover("chat") == ""
+    assert server(tmp_path).apply()["action"] == "created"
+    assert server(tmp_path).apply()["action"] == "unchanged"
+    assert server(tmp_path).store.numbers() == [1]
+
+
+def test_a_process_killed_after_the_last_step_leaves_nothing_to_do(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    server(tmp_path, unit="second").apply()
+    _change.begin("chat", 1, 2, "the last step")
+    assert _change.recover("chat") == ""
+    assert server(tmp_path, unit="second").apply()["action"] == "unchanged"
+    assert world.running.startswith("second")
+
+
+def test_a_full_disk_does_not_prevent_the_way_back(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server(tmp_path).apply()
+    write = _unit.write_atomically
+
+    def full(path: Path, text: str, mode: int) -> None:
+        # From the moment on that the new unit is in place.
+        if "second" in world.unit_file.read_text(encoding="utf-8"):
+            raise OSError(28, "No space left on device")
+        write(path, text, mode)
+
+    for module in (_unit, _generations, _change):
+        monkeypatch.setattr(module, "write_atomically", full)
+    with pytest.raises(ServerError, match="No space left on device") as caught:
+        server(tmp_path, unit="second").apply()
+    assert caught.value.rolled_back
+    assert world.running.startswith("first")
+    assert _change.pending("chat") is None
+
+
+def test_a_unit_that_cannot_be_written_leaves_what_serves_alone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server(tmp_path).apply()
+    world.done.clear()
+
+    def full(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(_unit, "write_atomically", full)
+    with pytest.raises(ServerError, match=r"unit: .*Read-only") as caught:
+        server(tmp_path, unit="second").apply()
+    assert caught.value.check == "unit"
+    assert not {"stop", "restart"} & set(world.done)
+    assert server(tmp_path).store.numbers() == [1]
+    assert _change.pending("chat") is None
+
+
+def test_a_failure_tells_how_long_the_service_was_away(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    world.bad_units.add("second")
+    changed = server(tmp_path, unit="second")
+    with pytest.raises(ServerError) as caught:
+        changed.apply()
+    assert 0 < changed.seconds["back"] < changed.seconds["away"]
+    assert "the service was away for {:.1f} s".format(changed.seconds["away"]) in caught.value.remedy
+    assert caught.value.kept_failed is None
+
+
+def test_a_failed_one_is_kept_for_inspection_where_that_is_wanted(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    world.bad_units.add("second")
+    with pytest.raises(ServerError) as caught:
+        server(tmp_path, unit="second", keep_failed=True).apply()
+    assert caught.value.kept_failed == 2
+    store = server(tmp_path).store
+    kept = store.read(2)
+    assert kept is not None
+    assert kept.failed is not None
+    assert (kept.failed["check"], kept.failed["cause"]) == ("chat probe of m", "the answer is garbage")
+    assert stat.S_IMODE((kept.directory / "log").stat().st_mode) == 0o600
+    assert world.running.startswith("first")
+    assert store.good() == []
+    # It is no state that worked, so the next change is a new one, and forgets it in time.
+    world.bad_units.clear()
+    assert server(tmp_path, unit="second").apply()["generation"] == 3
+    for number in range(2):
+        server(tmp_path, unit=f"unit{number}").apply()
+    assert store.numbers() == [3, 4, 5]
+
+
+def test_a_first_one_that_fails_is_left_for_inspection_where_that_is_wanted(world: World, tmp_path: Path) -> None:
+    world.bad_units.add("first")
+    with pytest.raises(ServerError, match="left as it is, as keep_failed asks") as caught:
+        server(tmp_path, keep_failed=True).apply()
+    assert caught.value.kept_failed == 1
+    assert world.running.startswith("first")
+    assert server(tmp_path).store.current() is None
+    world.bad_units.clear()
+    assert server(tmp_path).apply()["action"] == "created"
+
+
+def test_both_causes_are_told_apart(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    world.bad_units |= {"first"}
+    with pytest.raises(ServerError) as caught:
+        server(tmp_path, unit="CRASH").apply()
+    assert caught.value.second == {"check": "chat probe of m", "cause": "the answer is garbage"}
+    assert caught.value.cause.startswith("no x; and the generation before fails too: chat probe of m")
+    # Nothing is deleted, and a reboot brings the old one back in any case.
+    assert world.unit_file.read_text(encoding="utf-8").startswith("first")
+    assert server(tmp_path).store.numbers() == [1, 2]
+
+
+def test_a_rollback_makes_an_earlier_generation_serve(world: World, tmp_path: Path) -> None:
+    for unit in ("first", "second", "third"):
+        server(tmp_path, unit=unit, key=f"{unit}-key").apply()
+    outcome = server(tmp_path).rollback()
+    assert (outcome["action"], outcome["changed"], outcome["generation"]) == ("rolled_back", True, 2)
+    assert world.running.startswith("second")
+    assert world.gates[-1][1] == "second-key"
+    assert server(tmp_path).rollback(1)["generation"] == 1
+    assert server(tmp_path).rollback(1)["action"] == "unchanged"
+    assert server(tmp_path).store.numbers() == [1, 2, 3]
+    # The newest that served, not the one before in number.
+    assert server(tmp_path).rollback()["generation"] == 3
+
+
+@pytest.mark.parametrize("number", [None, 7])
+def test_a_rollback_to_what_is_not_there_touches_nothing(world: World, tmp_path: Path, number: int | None) -> None:
+    server(tmp_path).apply()
+    world.done.clear()
+    with pytest.raises(ServerError, match=r"generation: the host has not kept .*llmops history"):
+        server(tmp_path).rollback(number)
+    assert world.done == []
+
+
+def test_a_rollback_that_fails_keeps_both(world: World, tmp_path: Path) -> None:
+    server(tmp_path).apply()
+    server(tmp_path, unit="second").apply()
+    world.bad_units.add("first")
+    with pytest.raises(ServerError, match="generation 2 serves again"):
+        server(tmp_path).rollback()
+    assert world.running.startswith("second")
+    assert server(tmp_path).store.numbers() == [1, 2]
 
 
 def test_only_the_last_generations_are_kept(world: World, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from ansible_collections.llmops.serving.plugins.module_utils import _transaction
 from ansible_collections.llmops.serving.plugins.module_utils._lock import server_lock
 from ansible_collections.llmops.serving.plugins.modules import server
 from tests.unit.plugins.played_host import OWNER, PlayedHost, engine, played_host, port_of, run_main
@@ -108,7 +109,10 @@ def test_check_mode_of_a_change_shows_only_what_changes(host: PlayedHost, capsys
     assert before == UNIT.replace("@IMAGE@", "img@sha256:1")
     assert after == before + "Restart=always\n# secret api-key changed\n"
     assert host.files() == files
-    assert not [line for line in host.commands[len(commands) :] if not line.startswith("systemctl show")]
+    looks = ("systemctl show", "docker inspect")
+    assert not [line for line in host.commands[len(commands) :] if not line.startswith(looks)]
+    assert "unit: (nothing) -> Restart=always" in result["differs"]
+    assert "secret api-key: changed" in result["differs"]
     assert KEY not in text
     assert OLD_KEY not in text
 
@@ -257,15 +261,16 @@ def test_an_image_that_is_not_to_be_had_touches_nothing(host: PlayedHost, capsys
 def test_another_change_under_way_is_told(
     host: PlayedHost, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def impatient(name: str, wait: bool = True) -> Any:
-        return server_lock(name, wait, patience=0)
+    def impatient(name: str, wait: bool = True, what: str = "") -> Any:
+        return server_lock(name, wait, patience=0, what=what)
 
-    monkeypatch.setattr(server, "server_lock", impatient)
+    monkeypatch.setattr(_transaction, "server_lock", impatient)
     with server_lock("chat"):
         status, result, _text = run_main(server, capsys, **wanted(host))
     assert (status, result["action"], result["rolled_back"]) == (1, "failed", False)
     assert result["msg"].startswith("lock: process ")
-    assert "is changing server chat on this host; wait for it" in result["msg"]
+    assert "is changing server chat on this host since 2" in result["msg"]
+    assert result["msg"].endswith("; wait for it, and run again")
     assert host.commands == []
 
 

@@ -1,0 +1,162 @@
+# Copyright (c) 2026 llmops.serving contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Faults of the host: its disk, its registry, its ports, its power, Docker, the engine's container, its GPUs."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from tests.faults.bench import LARGE, REGISTRY, SERVERS, STORE, large_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.faults.bench import Bench
+    from tests.faults.fault_host import FaultHost
+
+#: What the driver's own program says between the update of a driver and the next boot.
+MISMATCH = "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.163"
+
+
+def disk_full(bench: Bench) -> None:
+    """No room for the model: refused before its first byte, with numbers. None for the generation: left alone."""
+    with small_disk(bench.host, STORE, "90m"):
+        want = bench.variables(models=large_model())
+        bench.refused(want, r"serving_model_dir|disk", r"[\d.]+ [MG]iB", "free")
+        assert not bench.host.run(f"ls {STORE}/.partial")
+        assert not [path for path in bench.host.look().store if path.startswith(LARGE)]
+    with small_disk(bench.host, SERVERS, "1m") as fill:
+        fill()
+        bench.refused(bench.variables(context_length=768), "No space left", SERVERS)
+    bench.changes_nothing(bench.variables())
+
+
+def registry_down(bench: Bench) -> None:
+    """No registry: what runs is left alone, what is there is used, and only what must be pulled is refused."""
+    image = bench.image_by_digest(bench.host.look())
+    with no_way_to_registry(bench.host):
+        bench.refused(bench.variables(image=image), REGISTRY, r"serving_servers\['chat'\]\.image|serving_registries")
+        bench.changes_nothing(bench.variables())
+        bench.site.apply(bench.variables(context_length=768)).went_well(changed=True)
+        bench.host.look().must_serve().must_run("--ctx-size 768")
+    # Gone between the preflight and the pull.
+    before = bench.host.look()
+    pull = bench.host.freeze("docker pull")
+    run = bench.site.start(bench.variables(image=image, context_length=768))
+    pull.wait()
+    with no_way_to_registry(bench.host):
+        pull.thaw()
+        run.told().failed("pull", REGISTRY, "serving_registries|image")
+    bench.host.look().must_be_untouched_since(before)
+    bench.served()
+
+
+def port_taken(bench: Bench) -> None:
+    """Another program has the port: named by the preflight. Taken a moment later: the old generation comes back."""
+    bench.host.start("exec -a port-thief python3 -m http.server 8090 --bind 127.0.0.1")
+    listening = "ss -ltn | grep -c 127.0.0.1:8090"
+    bench.host.wait_for("the thief's port", lambda: bench.host.run(listening, check=False).strip() == "1")
+    try:
+        said = bench.refused(bench.variables(port=8090), r"serving_servers\['chat'\]\.port: 8090", r"process \d+")
+        assert re.search("python3", said.reasons)
+        bench.put_back(bench.variables(port=8090), "8090", "port", play=True)
+    finally:
+        bench.host.run("pkill -f 'http.server 8090'")
+    bench.changes_nothing(bench.variables())
+
+
+def out_of_memory(bench: Bench) -> None:
+    """The kernel kills the engine while it loads: told as that, with what would fit, and the old one comes back."""
+    bench.host.limit_memory(bench.host.used_mib() + 200)
+    try:
+        bench.put_back(bench.variables(context_length=512, parallel=256, load_timeout=60), "(?i)memory|killed|137")
+    finally:
+        bench.host.limit_memory(0)
+    bench.changes_nothing(bench.variables())
+
+
+def host_reboot(bench: Bench) -> None:
+    """An orderly reboot and a power cut: everything serves again, and nobody ran Ansible."""
+    before = bench.host.look()
+    for fault in (bench.host.reboot, bench.host.power_cut):
+        fault()
+        after = bench.host.wait_until_served().must_serve()
+        assert after.current == before.current
+        order = bench.host.run("systemctl show -p After --value llmops-chat.service").split()
+        assert {"docker.service", "network-online.target"} <= set(order)
+    bench.changes_nothing(bench.variables())
+
+
+def docker_restart(bench: Bench) -> None:
+    """Docker restarts, and Docker is killed: the server comes back by itself."""
+    before = bench.host.look()
+    for fault in ("systemctl restart docker", "systemctl kill --signal KILL docker"):
+        bench.host.run(fault)
+        bench.host.wait_for("Docker", lambda: bench.host.run("docker info -f ok 2>&1", check=False).strip() == "ok")
+        assert bench.host.wait_until_served().must_serve().current == before.current
+    bench.changes_nothing(bench.variables())
+
+
+def container_killed(bench: Bench) -> None:
+    """kill -9 of the container, and of the engine in it: systemd starts it again."""
+    for fault in ("docker kill --signal KILL llmops-chat", "pkill -KILL llama-server"):
+        before = bench.host.look()
+        bench.host.run(fault)
+        bench.host.wait_for(
+            "another container", lambda old=before: bench.host.look().container not in {"", old.container}
+        )
+        assert bench.host.wait_until_served().must_serve().current == before.current
+    bench.changes_nothing(bench.variables())
+
+
+def gpu_missing(bench: Bench) -> None:
+    """No GPU, a driver that does not match its library, and layers asked onto a GPU that there is not."""
+    on_gpus = bench.variables() | {"serving_accelerator": "cuda"}
+    bench.refused(on_gpus, "serving_accelerator: cuda", "cpu|driver")
+    bench.host.write("/usr/bin/nvidia-smi", f"#!/bin/sh\necho '{MISMATCH}'\nexit 18\n", "0755")
+    try:
+        bench.refused(on_gpus, "Driver/library version mismatch", "reboot|driver")
+    finally:
+        bench.host.run("rm /usr/bin/nvidia-smi")
+    bench.put_back(
+        bench.variables(options={"n-gpu-layers": 99}), "found no GPU and computes on the CPU", "n-gpu-layers"
+    )
+    bench.changes_nothing(bench.variables())
+
+
+# -- parts of them -----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def small_disk(host: FaultHost, folder: str, size: str) -> Iterator[Callable[[], None]]:
+    """Put a small file system in the place of a folder, with what is in it; gives what fills it up.
+
+    What is there at the end is carried back, but for what fills it.
+    """
+    host.run(
+        f"mkdir -p /mnt/small && mount -t tmpfs -o size={size} small /mnt/small && cp -a {folder}/. /mnt/small/ "
+        f"&& mount --bind /mnt/small {folder}"
+    )
+
+    def fill() -> None:
+        host.run("for size in 1M 4096 1; do dd if=/dev/zero bs=$size >>/mnt/small/filler 2>/dev/null; done; true")
+
+    try:
+        yield fill
+    finally:
+        host.run(f'rm -f /mnt/small/filler; umount {folder}; rsync() {{ cp -a --update "$@"; }}; umount -l /mnt/small')
+
+
+@contextlib.contextmanager
+def no_way_to_registry(host: FaultHost) -> Iterator[None]:
+    """Let nothing get to the registry's port."""
+    rule = "OUTPUT -p tcp --dport 5000 -j REJECT --reject-with tcp-reset"
+    host.run(f"iptables -I {rule}")
+    try:
+        yield
+    finally:
+        host.run(f"iptables -D {rule}")
