@@ -205,8 +205,8 @@ def _watched(site: Site, command: str, args: argparse.Namespace) -> RunResult:
             case "verify":
                 return site.verify(progress=progress)
             case "remove":
-                what = {"everything": args.all, "models": args.models, "images": args.images}
-                return site.remove(**what, check=args.check, diff=args.diff, progress=progress)
+                what = {word: getattr(args, word) for word in ("models", "images", "docker")}
+                return site.remove(everything=args.all, **what, check=args.check, diff=args.diff, progress=progress)
             case _:
                 return site.apply(check=args.check, diff=args.diff, progress=progress, **apply_options(args))
 

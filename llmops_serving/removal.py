@@ -96,9 +96,16 @@ def add_remove_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--models", action="store_true", help="their models too, those that nobody else uses")
     command.add_argument("--images", action="store_true", help="their images too, those that nobody else uses")
+    command.add_argument(
+        "--docker",
+        action="store_true",
+        help="with --all --images, Docker and the container toolkit, if nothing else uses it",
+    )
 
 
-def remove_variables(servers: Sequence[str], *, everything: bool, models: bool, images: bool) -> dict[str, bool]:
+def remove_variables(
+    servers: Sequence[str], *, everything: bool, models: bool, images: bool, docker: bool = False
+) -> dict[str, bool]:
     """Give the variables of the playbook `remove`.
 
     Args:
@@ -106,14 +113,18 @@ def remove_variables(servers: Sequence[str], *, everything: bool, models: bool, 
         everything: Remove all servers that the hosts have.
         models: Remove models.
         images: Remove images.
+        docker: Remove Docker and the container toolkit.
 
     Raises:
-        UsageError: Some servers and all servers were asked for.
+        UsageError: Some servers and all servers were asked for, or Docker is to go and what is in it is not.
     """
     if servers and everything:
         msg = f"--all removes every server, and --server {servers[0]} names one: give one of the two"
         raise UsageError(msg)
-    return {"remove_all": everything, "remove_models": models, "remove_images": images}
+    if docker and not (everything and images):
+        msg = "--docker takes away what servers and images need: add --all and --images"
+        raise UsageError(msg)
+    return {"remove_all": everything, "remove_models": models, "remove_images": images, "remove_docker": docker}
 
 
 def removals(result: RunResult) -> Iterator[RenderableType]:
@@ -131,7 +142,10 @@ def removals(result: RunResult) -> Iterator[RenderableType]:
             continue
         verb = "would be removed" if result.check else "removed"
         yield from _listed(f"\n{host.name} {verb} besides", _besides(removal.removed), "yellow")
-        yield from _listed(f"\n{host.name} keeps", removal.kept, "dim")
+        # In check mode all is there still.
+        gone = {(trace.kind, trace.name) for trace in removal.removed}
+        kept = [trace for trace in removal.kept if (trace.kind, trace.name) not in gone]
+        yield from _listed(f"\n{host.name} keeps", kept, "dim")
         yield from _listed(f"\n{host.name} has what is not the collection's, untouched", removal.foreign, "dim")
         if not result.check and not removal.left and not host.problems:
             yield Text(f"\n{host.name} has nothing left of it", style="green")

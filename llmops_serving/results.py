@@ -288,7 +288,8 @@ class RunResult:
     """What a run did.
 
     Attributes:
-        command: plan, apply, verify, remove, history, rollback, benchmark, tournament, tune, restore, or `models list`
+        command: plan, apply, verify, diagnose, remove, history, rollback, benchmark, tournament, tune, restore, or `models
+            list`
             and the like.
         ok: Whether all is well on every host.
         changed: Whether anything was changed, or would be (check mode).

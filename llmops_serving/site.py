@@ -209,6 +209,7 @@ class Site:
         everything: bool = False,
         models: bool = False,
         images: bool = False,
+        docker: bool = False,
         check: bool = False,
         diff: bool = False,
         progress: Progress | None = None,
@@ -219,6 +220,7 @@ class Site:
             everything: Remove all that the collection made on the hosts, also servers of which no inventory knows.
             models: Remove the models too that nobody else uses.
             images: Remove the images too that nobody else uses.
+            docker: With everything and images, remove Docker and the container toolkit, if nothing else is in it.
             check: Change nothing.
             diff: Let modules report differences, secrets masked.
             progress: Somebody who watches the run.
@@ -227,7 +229,7 @@ class Site:
             The results; `hosts[].removal` has what was removed, stays and is left. What is left is among the host's
             `problems`, and then `ok` is False.
         """
-        words = remove_variables(self.servers, everything=everything, models=models, images=images)
+        words = remove_variables(self.servers, everything=everything, models=models, images=images, docker=docker)
         return self._run("remove", check=check, diff=diff, extra_vars=words, progress=progress)
 
     def drift(self, *, every_byte: bool = False, diff: bool = False, progress: Progress | None = None) -> RunResult:

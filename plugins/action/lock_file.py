@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 import typing as t
@@ -43,8 +44,10 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _validated, words = self.validate_argument_spec(argument_spec=ARGUMENTS)  # type: ignore[no-untyped-call]
         place = Path(words["path"]).expanduser().absolute()
+        # Texts that Ansible has marked with where they came from are none that YAML writes.
+        told = json.loads(json.dumps(plain(words["told"])))
         try:
-            return result | lock(place, plain(words["told"]), whole=words["whole"], dry=self._task.check_mode)
+            return result | lock(place, told, whole=words["whole"], dry=self._task.check_mode)
         except LockFileError as exc:
             return result | {"failed": True, "msg": str(exc), "path": str(place)}
 

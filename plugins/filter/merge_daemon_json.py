@@ -15,7 +15,7 @@ description:
   - Mappings are merged at every depth, lists get the missing entries at their end, any other value is replaced.
   - A key that O(options) do not name is never touched. A value of V(null) takes the key out.
   - Raises nothing for a text that is broken. The result carries RV(_value.problem) then, so that a play can refuse it.
-positional: options
+positional: options, take_out
 options:
   _input:
     description: The text of daemon.json, V(null) without the file.
@@ -25,6 +25,11 @@ options:
     description: The wanted options, named as in daemon.json.
     type: dict
     required: true
+  take_out:
+    description:
+      - Take O(options) out instead, as far as they are there with these values. What else there is stays.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -62,18 +67,23 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.llmops.serving.plugins.plugin_utils._daemon_json import DaemonJsonError, merge
+from ansible_collections.llmops.serving.plugins.plugin_utils._daemon_json import DaemonJsonError, merge, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def merge_daemon_json(current: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+def merge_daemon_json(
+    current: str | None,
+    options: Mapping[str, Any],
+    take_out: bool = False,
+) -> dict[str, Any]:
     """Merge options into the text of daemon.json.
 
     Args:
         current: The text of daemon.json, None without the file.
         options: The wanted options, named as in daemon.json.
+        take_out: Take them out instead.
 
     Returns:
         content, changed, keys, restart and problem as documented above.
@@ -88,7 +98,7 @@ def merge_daemon_json(current: str | None, options: Mapping[str, Any]) -> dict[s
         message = f"merge_daemon_json: the options are {type(options).__name__} instead of a mapping"
         raise AnsibleFilterError(message)
     try:
-        merged = merge(current, options)
+        merged = (without if take_out else merge)(current, options)
     except DaemonJsonError as error:
         return {"content": current or "", "changed": False, "keys": [], "restart": False, "problem": str(error)}
     return {

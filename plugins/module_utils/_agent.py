@@ -343,7 +343,7 @@ def remove(places: Places | None = None) -> list[str]:
         path.unlink()
     if there:
         run(["systemctl", "daemon-reload"])
-        run(["systemctl", "reset-failed", _WATCHDOG, _BOOT], check=False)
+        run(["systemctl", "reset-failed", _WATCHDOG, _BOOT, _RECOVER.replace("@", "@*")], check=False)
     removed = [str(path) for path in there]
     places_left = [where.link, *sorted(where.root.glob("agent-*")), *sorted(where.root.glob(".agent*")), where.run]
     for path in places_left:

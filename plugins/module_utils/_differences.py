@@ -15,6 +15,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
+from ansible_collections.llmops.serving.plugins.module_utils._same_image import same_image
 
 if t.TYPE_CHECKING:
     from ansible_collections.llmops.serving.plugins.module_utils._generations import Generation, Secrets
@@ -62,8 +63,12 @@ def _by_hand(unit: Unit, current: Generation) -> t.Iterator[str]:
 
 
 def _images(current: Generation, asked: dict[str, t.Any], container: str) -> t.Iterator[str]:
-    if current.asked.get("image") != asked["image"]:
-        yield "image: {} serves, {} is asked for".format(current.asked.get("image"), asked["image"])
+    before = str(current.asked.get("image"))
+    if not same_image(asked["image"], before, current.image):
+        # Where a digest is asked for, the digest that serves is what differs.
+        yield "image: {} serves, {} is asked for".format(
+            current.image if "@" in asked["image"] else before, asked["image"]
+        )
     running = _inspect("container", container, "Image")
     pinned = _inspect("image", current.image, "Id")
     if running and pinned and running != pinned:

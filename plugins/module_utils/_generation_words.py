@@ -127,10 +127,17 @@ def _options(old: CommandLine, new: CommandLine) -> list[str]:
 
 
 def _lines(old: str, new: str) -> list[str]:
-    """Tell which other lines of the unit came and went."""
-    lines = [[line for line in text.splitlines() if "=" in line and not line.startswith(_APART)] for text in (old, new)]
-    gone = [f"unit: {line} is gone" for line in lines[0] if line not in lines[1]]
-    return gone + [f"unit: {line} is new" for line in lines[1] if line not in lines[0]]
+    """Tell which other lines of the unit differ."""
+    return _mapped("unit", _settings(old), _settings(new))
+
+
+def _settings(unit: str) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for line in unit.splitlines():
+        if "=" in line and not line.startswith(_APART):
+            name, _equals, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return _joined(found)
 
 
 def _joined(options: dict[str, list[str]]) -> dict[str, str]:

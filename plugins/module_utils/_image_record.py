@@ -76,6 +76,14 @@ def brought_images() -> list[Brought]:
     return sorted(found for found in map(_read, paths) if found)
 
 
+def clear_drafts() -> None:
+    """Remove what was being written down when its writer was killed."""
+    for path in RECORDS.glob(".*") if RECORDS.is_dir() else ():
+        path.unlink()
+    with contextlib.suppress(OSError):
+        RECORDS.rmdir()
+
+
 def _path(asked: str) -> Path:
     return RECORDS / (hashlib.sha256(asked.encode()).hexdigest()[:16] + ".json")
 

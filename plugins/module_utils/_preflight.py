@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.llmops.serving.plugins.module_utils._docker import image_digest
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Store, server_names
 from ansible_collections.llmops.serving.plugins.module_utils._registry import check_image
+from ansible_collections.llmops.serving.plugins.module_utils._same_image import same_image
 
 _MIB = 1 << 20
 _PROXY = "docker-proxy"
@@ -168,6 +169,6 @@ def _meets(bind: str, address: str) -> bool:
 
 def _has_image(server: dict[str, t.Any]) -> bool:
     current = Store(server["name"]).current()
-    if current and current.asked["image"] == server["image"]:
+    if current and same_image(server["image"], str(current.asked["image"]), current.image):
         return image_digest(current.image) is not None
     return image_digest(server["image"]) is not None

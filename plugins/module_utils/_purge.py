@@ -19,10 +19,9 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.llmops.serving.plugins.module_utils import _agent, _generations, _lock, _model_job
-from ansible_collections.llmops.serving.plugins.module_utils._chains import chains, remove_chain
+from ansible_collections.llmops.serving.plugins.module_utils._chains import chain_of, chains, remove_chain
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError
 from ansible_collections.llmops.serving.plugins.module_utils._docker import remove_container
-from ansible_collections.llmops.serving.plugins.module_utils._firewall import clear
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Store
 from ansible_collections.llmops.serving.plugins.module_utils._hold import HoldError, held_notice, read_held
 from ansible_collections.llmops.serving.plugins.module_utils._leftovers import Look, Scope, look
@@ -155,13 +154,14 @@ class Purge:
                 unit.remove()
             for trace in unit_traces().ours:
                 path = Path(trace.name)
-                if trace.server == name and path.is_symlink():
+                if trace.server == name and (path.is_symlink() or trace.kind == "file"):
                     path.unlink()
             self._reloaded = self._reloaded or unit.reloaded
             for container in containers():
                 if container.server == name:
                     remove_container(container.id)
-            clear(name)
+            if chain_of(name) in chains():
+                remove_chain(chain_of(name))
         except (CommandError, OSError) as exc:
             self._fail(name, "host", str(exc), f"read journalctl -u {unit.name} on the host, and run again")
             return False
@@ -200,7 +200,7 @@ class Purge:
         for chain in chains():
             remove_chain(chain)
         at_work = bool(_model_job.JOBS.is_dir() and _model_job.jobs())
-        for trace in file_traces().ours:
+        for trace in [*file_traces().ours, *(trace for trace in unit_traces().ours if trace.kind == "file")]:
             path = Path(trace.name)
             if path == LIBRARY or (path == _model_job.JOBS and at_work):
                 continue

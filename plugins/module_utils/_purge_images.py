@@ -14,7 +14,12 @@ import typing as t
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, MissingError, run
 from ansible_collections.llmops.serving.plugins.module_utils._docker import image_digest
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Store, server_names
-from ansible_collections.llmops.serving.plugins.module_utils._image_record import Brought, brought_images, forget
+from ansible_collections.llmops.serving.plugins.module_utils._image_record import (
+    Brought,
+    brought_images,
+    clear_drafts,
+    forget,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._traces import Container, Trace
 
 
@@ -72,6 +77,8 @@ def remove_images(
             continue
         size = max((image.bytes for image in found), default=0)
         done.removed.append(Trace("image", brought.asked, bytes=size))
+    if everything and not dry:
+        clear_drafts()
     return done
 
 

@@ -23,7 +23,7 @@ _REFUSED = (401, 403)
 _NO_ROUTE, _NO_METHOD = 404, 405
 # Of a route that changes something only its presence is asked, by a method that none of them has.
 _HARMLESS = "PATCH"
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 25.0
 # Nothing is there to be asked.
 _GONE = ("refused", "dns", "unreachable", "tls", "ca", "bad_url", "not_http")
 # How a request is met.

@@ -32,12 +32,13 @@ from ansible_collections.llmops.serving.plugins.module_utils._prepare import (
     demand_port,
     demand_unit,
 )
+from ansible_collections.llmops.serving.plugins.module_utils._same_image import same_image
 from ansible_collections.llmops.serving.plugins.module_utils._server_error import ServerError
 from ansible_collections.llmops.serving.plugins.module_utils._unit import Unit
 
 # The words of `asked` that make a new generation when they change. The others (gate, load, doctor …) say how a server
 # is judged, not how it runs.
-_RUNS = ("unit", "image", "files")
+_RUNS = ("unit", "files")
 _JUDGING = "waiting until it is ready, and judging its answers"
 
 
@@ -83,6 +84,7 @@ class Server:
         return (
             current is not None
             and _change.pending(self.name) is None
+            and self._has_image(current)
             and all((current.asked.get(word) or {}) == (self.asked.get(word) or {}) for word in _RUNS)
             and current.secrets() == self.secrets.files
             and current.client_key() == self.secrets.client_key
@@ -97,7 +99,7 @@ class Server:
     def diff(self, current: Generation | None) -> dict[str, str]:
         """Show the unit before and after, and which secrets change without their values."""
         before = self.unit.read() or ""
-        image = current.image if current and current.asked.get("image") == self.asked["image"] else self.asked["image"]
+        image = current.image if current and self._has_image(current) else self.asked["image"]
         if current:
             before = before.replace(str(current.directory), "@GENERATION@")
         old = current.secrets() if current else {}
@@ -213,10 +215,13 @@ class Server:
                 self.seconds["unanswered"] = time.monotonic() - began
         return self._outcome("restarted", current, self._start(current, self.asked, self.secrets.client_key))
 
+    def _has_image(self, current: Generation) -> bool:
+        return same_image(self.asked["image"], str(current.asked.get("image")), current.image)
+
     def _image(self, current: Generation | None) -> str:
         began = time.monotonic()
         asked = self.asked["image"]
-        if current and current.asked.get("image") == asked and image_digest(current.image):
+        if current and self._has_image(current) and image_digest(current.image):
             return current.image
         try:
             return pull(asked)

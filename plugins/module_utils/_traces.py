@@ -29,6 +29,7 @@ LABEL = "llmops.server"
 PREFIX = "llmops-"
 # Units that all servers share, also those of which each server has an instance; their names are no servers'.
 _SHARED_UNIT = re.compile(r"llmops-(watchdog|recover(@.*)?)\.")
+_AT_HAND = re.compile(r"\.llmops-(.+)\.service\.before\Z")
 LIBRARY = Path("/usr/local/lib/llmops")
 RUN = Path("/run")
 # Folders in which others would look for something of the collection's; it has nothing there.
@@ -40,6 +41,9 @@ _STATE = {
     "gpu-proof.json": "the proof that containers see the GPUs",
     "held.json": "what a tournament holds",
 }
+# Files that were being written when their writer was killed.
+_DRAFTS = (".llmops-", ".held.json.")
+_CUT_OFF = "of a change that was cut off"
 # What lies below /run; gone after a reboot in any case.
 _RUNTIME = {
     "llmops-benchmark": "the lease of a benchmark's watch",
@@ -121,6 +125,10 @@ def unit_traces() -> Found:
         for path in sorted(_unit.UNIT_DIR.glob("*.*/" + PREFIX + "*"))
         if path.is_symlink() and path.name not in theirs
     ]
+    # What was kept at hand for the way back, or was being written when its writer was killed.
+    for path in sorted(_unit.UNIT_DIR.glob("." + PREFIX + "*")):
+        before = _AT_HAND.match(path.name)
+        ours.append(Trace("file", str(path), before.group(1) if before else "", _CUT_OFF))
     named = {Path(trace.name).name for trace in ours} | theirs
     ours += [Trace("unit", name, _server_of(name), "systemd still knows it") for name in _loaded() if name not in named]
     return Found(ours, foreign)
@@ -181,8 +189,8 @@ def file_traces(busy: t.Collection[str] = ()) -> Found:
     ours = [Trace("folder", str(state / name), name, "generations and secrets") for name in server_names()]
     foreign: list[Trace] = []
     for path in sorted(state.parent.iterdir()) if state.parent.is_dir() else ():
-        if path.name in _STATE:
-            ours.append(Trace(_kind(path), str(path), about=_STATE[path.name]))
+        if path.name in _STATE or path.name.startswith(_DRAFTS):
+            ours.append(Trace(_kind(path), str(path), about=_STATE.get(path.name, _CUT_OFF)))
         elif path.name not in ("servers", "models", "images"):
             foreign.append(Trace(_kind(path), str(path), about="not of the collection"))
     for path in sorted(RUN.glob("llmops*")):

@@ -75,14 +75,17 @@ def put_right(name: str) -> Told:
 
 
 def _put_right(name: str, change: Change, current: Generation, lines: list[str]) -> None:
-    runs_on = current.number == change.to or _ran_before(Unit(name), change)
+    unit, held = Unit(name), is_held(name)
+    runs_on = current.number == change.to or _ran_before(unit, change)
     neighbours = endangered(besides=name)
+    # Before the change is forgotten, so that this too may be cut off, and what runs is what the unit says.
+    unit.write(current.unit)
+    if not runs_on and not held:
+        unit.restart()
     lines.append(recover(name) or f"a change that began at {change.since} had come to its end")
     _clear(name)
-    if is_held(name):
+    if held:
         return
-    if not runs_on:
-        Unit(name).restart()
     outcome = Server.of(name, current).confirm(current)
     lines.append("generation {} serves ({})".format(current.number, outcome["action"]))
     # The reload of systemd may have taken their GPUs.

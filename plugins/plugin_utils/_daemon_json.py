@@ -78,6 +78,47 @@ def merge(current: str | None, options: Mapping[str, Any], path: str = "/etc/doc
     return Merged(content, changed=True, keys=keys, restart=not set(keys) <= RELOADABLE)
 
 
+def without(current: str | None, options: Mapping[str, Any], path: str = "/etc/docker/daemon.json") -> Merged:
+    """Take options out of the text of daemon.json again, as far as they are there with the values of a merge.
+
+    Args:
+        current: The text of daemon.json, None without the file.
+        options: The options, named as in daemon.json.
+        path: The file's name for messages.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        DaemonJsonError: The present text is not a JSON object.
+    """
+    present = _parsed(current, path)
+    result = _without(present, options)
+    keys = tuple(sorted(key for key in present if key not in result or _differ(present[key], result[key])))
+    if not keys:
+        return Merged(current or "", changed=False, keys=(), restart=False)
+    content = json.dumps(result, indent=4, ensure_ascii=False) + "\n"
+    return Merged(content, changed=True, keys=keys, restart=not set(keys) <= RELOADABLE)
+
+
+def _without(present: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(present)
+    for key, option in options.items():
+        there = result.get(key)
+        left: Any = there
+        if isinstance(option, dict) and isinstance(there, dict):
+            left = _without(there, option) or None
+        elif isinstance(option, list) and isinstance(there, list):
+            left = [entry for entry in there if entry not in option] or None
+        elif there is not None and not _differ(there, option):
+            left = None
+        if left is None:
+            result.pop(key, None)
+        else:
+            result[key] = left
+    return result
+
+
 def _parsed(current: str | None, path: str) -> dict[str, Any]:
     if current is None or not current.strip():
         return {}

@@ -55,11 +55,12 @@ def _models(site: Site, lock: Lock) -> Iterator[str]:
         if spec.key in versions:
             continue
         # A url without a sha256 has neither; its version is made of its address.
+        word = "revision" if spec.revision else "sha256" if spec.sha256 else "url"
         asked = spec.revision or spec.sha256 or spec.key
         has = (
             f"has {', '.join(one.revision or key for key, one in sorted(versions.items()))}" if versions else "lacks it"
         )
         yield (
-            f"{spec.content_var}: {asked} is asked for, and the lock file {lock.path} {has}: put back what was locked, "
+            f"{spec.var(word)}: {asked} is asked for, and the lock file {lock.path} {has}: put back what was locked, "
             f"or {ANEW}"
         )

@@ -47,6 +47,7 @@ _HEAD: t.Final = """\
 """
 _DIGEST: t.Final = re.compile(r"sha256:[0-9a-f]{64}")
 _SHA256: t.Final = re.compile(r"[0-9a-f]{64}")
+_MERGE: t.Final = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 # What a host's entry may tell.
 _VERSIONS: t.Final = ("docker", "driver", "toolkit")
 
@@ -115,7 +116,10 @@ def read_lock(path: str) -> Lock | None:
         return None
     place = Path(path).expanduser()
     try:
-        words = yaml.load(place.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  a safe loader
+        text = place.read_text(encoding="utf-8")
+        if merge := _MERGE.search(text):
+            raise _broken(path, f"line {text.count(chr(10), 0, merge.start()) + 1}: a merge was not finished")
+        words = yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         raise LockFileError(
@@ -142,8 +146,10 @@ def _broken(path: str, wrong: str) -> LockFileError:
 def _told(error: yaml.YAMLError) -> str:
     """Reduce what YAML's reader says to the line and the reason."""
     mark = getattr(error, "problem_mark", None)
-    reason = getattr(error, "problem", None) or "it is no YAML"
-    return f"line {mark.line + 1}: {reason}" if mark else str(reason)
+    said = (
+        ", ".join(filter(None, (getattr(error, "context", None), getattr(error, "problem", None)))) or "it is no YAML"
+    )
+    return f"line {mark.line + 1}: {said}" if mark else said
 
 
 def _faults(words: t.Any) -> Iterator[str]:
@@ -163,7 +169,10 @@ def _part_faults(words: dict[str, t.Any]) -> Iterator[str]:
         if not _DIGEST.fullmatch(str(digest)):
             yield f"images: {image} has no digest (sha256: and 64 hexadecimal digits)"
     for name, versions in words["models"].items():
-        for key, said in versions.items() if isinstance(versions, dict) else [("", None)]:
+        if not isinstance(versions, dict):
+            yield f"models: {name}: it is no mapping of versions"
+            return
+        for key, said in versions.items():
             yield from (f"models: {name} {key}: {fault}" for fault in _model_faults(said))
     for host, said in words["hosts"].items():
         if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):

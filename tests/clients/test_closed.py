@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test for each server of the host."""
     servers = chosen_host().servers()
@@ -51,7 +52,8 @@ def containers(lab_host: LabHost) -> Callable[[str, dict[str, t.Any]], Container
     def look_at(server: str, bind: str, port: int) -> Container:
         inspected = json.loads(lab_host.run(f"docker inspect llmops-{server}"))[0]
         info = json.loads(lab_host.run("docker info --format '{{json .}}'"))
-        programs = lab_host.run(f"docker top llmops-{server} -eo comm").split()[1:]
+        rows = lab_host.run(f"docker top llmops-{server} -eo pid,comm").splitlines()[1:]
+        programs = [row.split()[-1] for row in rows]
         return Container(inspected, info, programs, bind, port)
 
     return lambda server, asked: look_at(server, asked["bind"], asked["port"])

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets, Store
@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 #: Seconds in which an engine of the lab is ready, or has ended; with imports on two busy cores.
-PATIENCE = 300.0
+PATIENCE = 600.0
 # A fault that takes memory takes it from its container, not from the machine.
 _LIMIT = ["--memory", "6g", "--memory-swap", "6g"]
 _REVISION = "0123456789ab" + "c" * 28
@@ -73,6 +73,11 @@ class Fault:
     owner: str = ""
     busy: bool = False
     ask: Mapping[str, t.Any] = field(default_factory=dict)
+
+    @property
+    def start(self) -> str:
+        """What faults have in common that can be put into one start of the engine."""
+        return repr(replace(self, name="", client_key="", ask={"task": ""} if self.ask else {}))
 
 
 class Heard(t.NamedTuple):
@@ -150,8 +155,15 @@ class Stage:
                 return str(error)
         return "" if self.folder.is_dir() else "absent"
 
-    def hear(self) -> Heard:
-        """Start the engine, wait until it is ready or ended, ask it if it shall be asked, and end it."""
+    def hear(self, faults: Sequence[Fault]) -> list[Heard]:
+        """Start the engine, wait until it is ready or ended, ask it if it shall be asked, and end it.
+
+        Args:
+            faults: Those that need just this start, each with a question of its own, or one without any.
+
+        Returns:
+            What became of each.
+        """
         planned = server_plan(self.server, self.site)
         secrets = server_secrets(self.server, self.site)
         owner = tuple(int(number) for number in (self.fault.owner or planned["user"]).split(":"))
@@ -168,12 +180,12 @@ class Stage:
             process = subprocess.Popen(["docker", "run", *words], stdout=out, stderr=subprocess.STDOUT)  # noqa: S603, S607  our own words
             stack.callback(self._end, process)
             code = self._await(process, planned["readiness"], secrets["client_key"])
-            answer = "" if code is not None or not self.fault.ask else self._ask(secrets["client_key"])
+            answers = [self._ask(fault, secrets["client_key"]) if code is None else "" for fault in faults]
             # What lives is still writing when its answer is here.
-            time.sleep(2 if answer else 0)
+            time.sleep(2 if any(answers) else 0)
             code = process.poll()
-        text = log.read_text(encoding="utf-8", errors="replace")
-        return Heard(text.splitlines(), code, answer, planned["doctor"], planned["healthy_but"])
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [Heard(lines, code, answer, planned["doctor"], planned["healthy_but"]) for answer in answers]
 
     def _words(self, run: list[str], user: str) -> list[str]:
         cache = self.root / "cache"
@@ -195,10 +207,12 @@ class Stage:
             time.sleep(0.5)
         return process.returncode
 
-    def _ask(self, key: str | None) -> str:
-        options = dict(self.fault.ask)
+    def _ask(self, fault: Fault, key: str | None) -> str:
+        if not fault.ask:
+            return ""
+        options = dict(fault.ask)
         endpoint = Endpoint(
-            f"http://127.0.0.1:{self.port}/v1", api_key=self.fault.client_key or key, timeout=options.pop("timeout", 60)
+            f"http://127.0.0.1:{self.port}/v1", api_key=fault.client_key or key, timeout=options.pop("timeout", 60)
         )
         probe = run_probe(options.pop("task"), endpoint, {"model": "model", **options})
         return "" if probe["ok"] else str(probe["msg"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.faults.state import State
 
 HERE = Path(__file__).parent
-LIMIT_S = 120.0
+LIMIT_S = 300.0
 #: Stops the first process whose command line a pattern finds, and that was not there before; prints its number.
 FREEZE = r"""
 import os, re, signal, sys, time
@@ -68,7 +68,7 @@ while time.monotonic() < lasts:
 sys.exit("it never came")
 """
 
-#: Stops an engine that was not there before once its log says that it has answered a question.
+#: Stops an engine that was not there before once its log says that it has a question to answer.
 FREEZE_ASKED = r"""
 import os, re, signal, subprocess, sys, time
 server, pattern, lasts = sys.argv[1], re.compile(sys.argv[2].encode()), time.monotonic() + float(sys.argv[3])
@@ -87,7 +87,7 @@ log = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 print("ready", flush=True)
 for line in log.stdout:
     found = set(engines()) - before
-    if found and "/v1/chat/completions" in line:
+    if found and "processing task" in line:
         pid = found.pop()
         os.kill(pid, signal.SIGSTOP)
         log.kill()
@@ -191,7 +191,7 @@ class FaultHost:
         return self._frozen[-1]
 
     def freeze_asked(self, server: str, engine: str) -> Frozen:
-        """Stop the next engine of a server once it has answered a first question."""
+        """Stop the next engine of a server at its first question."""
         self._frozen.append(Frozen(self, FREEZE_ASKED, server, engine))
         return self._frozen[-1]
 

@@ -48,7 +48,7 @@ def download_interrupted(bench: Bench) -> None:
         jobs = bench.host.run("cat /run/llmops-jobs/*/job.json")
         bench.host.run(f"kill -KILL -- -{json.loads(jobs)['pid']}")
         gate.cut()
-        run.told().failed(LARGE)
+        run.told().failed("run again, and it goes on where it was")
         proxy.ungate()
         _only_a_part(bench)
         bench.host.look().must_be_untouched_since(before)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 240.0
+LIMIT_S = 600.0
 WOULD_CHANGE = 3
 
 

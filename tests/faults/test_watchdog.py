@@ -31,6 +31,7 @@ APART_S = 5.0
 NOTICED_S = 240.0
 #: Many prompts in one request, for longer than the looks take.
 LONG = {"prompt": ["Tell a long story about the river"] * 4000, "n_predict": 400, "ignore_eos": True}
+COMPLETION = "http://127.0.0.1:8001/completion"
 SHORT = {"prompt": "Tell a story", "n_predict": 200, "ignore_eos": True}
 CLIENTS = 16
 #: Takes from the watchdog the numbers that move, so that only the CPU time tells a busy engine from a frozen one.
@@ -68,10 +69,15 @@ def engine(host: FaultHost) -> str:
     return host.run("pgrep -P $(docker inspect --format '{{.State.Pid}}' llmops-chat)").strip()
 
 
+def curl(bench: Bench) -> str:
+    """The beginning of a command that asks with the key, which no command line shows."""
+    bench.host.write("/root/header", f"Authorization: Bearer {bench.key}\n", "0600")
+    return "curl --silent --header @/root/header"
+
+
 def requests_at_work(bench: Bench) -> float:
     """How many requests the engine has, by its own metrics."""
-    header = shlex.quote(f"Authorization: Bearer {bench.key}")
-    said = bench.host.run(f"curl --silent --max-time 20 --header {header} http://127.0.0.1:8001/metrics", check=False)
+    said = bench.host.run(f"{curl(bench)} --max-time 20 http://127.0.0.1:8001/metrics", check=False)
     values = dict(line.rsplit(" ", 1) for line in said.splitlines() if not line.startswith("#"))
     return sum(float(values.get(f"llamacpp:requests_{word}", 0)) for word in ("processing", "deferred"))
 
@@ -79,9 +85,7 @@ def requests_at_work(bench: Bench) -> float:
 def ask(bench: Bench, body: dict[str, Any]) -> None:
     """Ask without waiting for the answer."""
     bench.host.write("/root/question.json", json.dumps(body))
-    header = shlex.quote(f"Authorization: Bearer {bench.key}")
-    address = "http://127.0.0.1:8001/completion"
-    bench.host.start(f"curl --silent --header {header} --data @/root/question.json {address} > /dev/null")
+    bench.host.start(f"{curl(bench)} --data @/root/question.json {COMPLETION} > /dev/null")
 
 
 @pytest.fixture
@@ -152,9 +156,7 @@ def test_an_engine_that_computes_without_a_step_is_left_alone(bench: Bench) -> N
 def test_heavy_load_is_left_alone(bench: Bench) -> None:
     before = bench.host.look()
     bench.host.write("/root/short.json", json.dumps(SHORT))
-    header = shlex.quote(f"Authorization: Bearer {bench.key}")
-    address = "http://127.0.0.1:8001/completion"
-    once = f"curl --silent --header {header} --data @/root/short.json {address} > /dev/null"
+    once = f"{curl(bench)} --data @/root/short.json {COMPLETION} > /dev/null"
     for _ in range(CLIENTS):
         bench.host.start(f"exec -a client bash -c {shlex.quote(f'while {once}; do :; done')}")
     try:

@@ -18,7 +18,7 @@ TIMED_OUT = 28
 
 def addresses(host: Host) -> list[str]:
     """The host's own addresses, as the neighbours reach them."""
-    return [host.check_output("hostname -I | cut -d ' ' -f 1"), "10.77.1.1"]
+    return [str(host.interface("eth0").addresses[0]), "10.77.1.1"]
 
 
 @pytest.mark.parametrize("number", [0, 1])

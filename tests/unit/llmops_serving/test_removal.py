@@ -103,7 +103,7 @@ def test_a_host_that_could_not_be_looked_at_has_its_reason() -> None:
 
 
 def test_some_servers_or_all() -> None:
-    words = {"remove_all": True, "remove_models": False, "remove_images": True}
+    words = {"remove_all": True, "remove_models": False, "remove_images": True, "remove_docker": False}
     assert remove_variables((), everything=True, models=False, images=True) == words
     with pytest.raises(UsageError, match=r"--all removes every server, and --server chat names one"):
         remove_variables(("chat",), everything=True, models=False, images=False)
@@ -112,5 +112,14 @@ def test_some_servers_or_all() -> None:
 def test_the_options_are_off_by_default() -> None:
     parser = argparse.ArgumentParser()
     add_remove_options(parser)
-    assert vars(parser.parse_args([])) == {"all": False, "models": False, "images": False}
-    assert vars(parser.parse_args(["--all", "--models", "--images"])) == {"all": True, "models": True, "images": True}
+    assert vars(parser.parse_args([])) == dict.fromkeys(("all", "models", "images", "docker"), False)
+    asked = vars(parser.parse_args(["--all", "--models", "--images", "--docker"]))
+    assert asked == dict.fromkeys(("all", "models", "images", "docker"), True)
+
+
+@pytest.mark.parametrize("words", [{"everything": True, "images": False}, {"everything": False, "images": True}])
+def test_docker_goes_only_with_what_is_in_it(words: dict[str, bool]) -> None:
+    with pytest.raises(UsageError, match=r"add --all and --images"):
+        remove_variables((), models=True, docker=True, **words)
+    asked = remove_variables((), everything=True, models=False, images=True, docker=True)
+    assert asked["remove_docker"]

@@ -133,7 +133,8 @@ def test_a_server_of_the_inventory_may_hold_the_port(host: PlayedHost, name: str
 def test_a_server_that_the_inventory_forgot_is_named(host: PlayedHost) -> None:
     host.have("old", port=8001)
     (problem,) = port_problems([wants(8001)], [listens(8001, process="docker-proxy")])
-    assert "is held by the server 'old', which the inventory no longer has: remove that one first" in problem
+    assert "is held by the server 'old', which the inventory no longer has: set serving_prune: true" in problem
+    assert list(port_problems([wants(8001)], [listens(8001, process="docker-proxy")], ["old"])) == []
 
 
 def test_a_forgotten_server_that_is_stopped_holds_nothing(host: PlayedHost) -> None:
@@ -179,6 +180,17 @@ def test_a_tag_that_was_resolved_counts_by_its_digest(host: PlayedHost, monkeypa
     host.images, host.pulled = {"img:old": "img@sha256:1"}, {"img:old"}
     asked = ask(monkeypatch, img=ImageAnswer(ok=True, size=MIB))
     assert image_needs([runs("chat", "img:1")], "/docker") == ([], [], {})
+    assert asked == []
+
+
+@pytest.mark.parametrize(("before", "asked_for"), [("img:1", "img:1@sha256:1"), ("img:1@sha256:1", "img:1")])
+def test_an_image_that_is_locked_or_unlocked_is_here_already(
+    before: str, asked_for: str, host: PlayedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.have("chat", image=before)
+    host.images, host.pulled = {"img@sha256:1": "img@sha256:1"}, {"img@sha256:1"}
+    asked = ask(monkeypatch)
+    assert image_needs([runs("chat", asked_for)], "/docker") == ([], [], {})
     assert asked == []
 
 

@@ -64,6 +64,10 @@ def furnish(host: PurgedHost) -> None:
     (host.state_dir.parent / "benchmark" / "deep").mkdir(parents=True)
     (host.folder / "run" / "llmops-watchdog").mkdir(parents=True)
     (host.folder / "run" / "llmops-benchmark").touch()
+    for name in (".llmops-chat.service.before", ".llmops-x8f2"):
+        (host.units / name).touch()
+    for place in (host.state_dir.parent, host.state_dir.parent / "images"):
+        (place / ".llmops-k2d0").touch()
     with server_lock("chat"), server_lock(".agent"):
         pass
 
@@ -74,7 +78,7 @@ def test_nothing_is_left_where_everything_was_asked_for(host: PurgedHost) -> Non
     assert purge.failures == []
     assert actions(purge) == {"chat": "removed"}
     assert (after.left, after.kept, after.foreign) == ([], [], [])
-    assert [str(path.relative_to(host.folder)) for path in host.folder.rglob("llmops*")] == []
+    assert [str(path.relative_to(host.folder)) for path in host.folder.rglob("*llmops*")] == []
     assert not host.state_dir.parent.exists()
     assert not host.library.exists()
     assert (host.pulled, host.boxes, host.loaded, host.rules) == (set(), {}, [], ["-N DOCKER"])

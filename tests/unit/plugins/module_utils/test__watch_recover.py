@@ -189,3 +189,15 @@ def test_what_failed_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(_agent_main, "watch_all", lambda: [Told("chat", False, ["no bus"]), Told("b", True, ["x"])])
     assert _agent_main.main(["watch"]) == 1
     assert capsys.readouterr().out == "<3>chat: no bus\n<5>b: x\n"
+
+
+def test_a_recovery_that_is_cut_off_as_well_is_done_again(host: PlayedHost) -> None:
+    cut_off()
+    running(host, 0)
+    host.broken = {"systemctl restart": "killed"}
+    assert put_right("chat").ok is False
+    assert pending("chat") is not None
+    host.broken = {}
+    assert put_right("chat").ok
+    assert restarts(host) == 2
+    assert pending("chat") is None

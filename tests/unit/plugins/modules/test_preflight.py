@@ -95,6 +95,28 @@ def test_a_host_without_problems(
     assert not (tmp_path / "models").exists()
 
 
+def test_a_server_that_left_the_inventory_is_told_and_holds_its_port_unless_it_goes(
+    host: PlayedHost, facts: dict[str, Any], hub: FakeHub, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    host.have("old", port=8001)
+    facts["ports"] = [{"port": 8001, "address": "127.0.0.1", "process": "docker-proxy", "pid": 1}]
+    stays, _text = ask(capsys, hub, tmp_path, extra=True)
+    assert stays["extra"] == ["old"]
+    for said in (stays["notices"], stays["problems"]):
+        assert [("serving_prune: true" in line, "old" in line) for line in said] == [(True, True)]
+    goes, _text = ask(capsys, hub, tmp_path, extra=True, prune=True)
+    assert (goes["extra"], goes["notices"], goes["problems"]) == (["old"], [], [])
+
+
+def test_nobody_looks_for_others_unless_asked(
+    host: PlayedHost, facts: dict[str, Any], hub: FakeHub, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    host.have("old")
+    assert facts["ports"] == []
+    result, _text = ask(capsys, hub, tmp_path)
+    assert (result["extra"], result["notices"]) == ([], [])
+
+
 NEEDS = [(r"\.gguf$", []), (r"\.onnx$", ["tiny has no ONNX"])]
 
 

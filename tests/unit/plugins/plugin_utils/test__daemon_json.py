@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.llmops.serving.plugins.filter.merge_daemon_json import FilterModule
-from ansible_collections.llmops.serving.plugins.plugin_utils._daemon_json import DaemonJsonError, merge
+from ansible_collections.llmops.serving.plugins.plugin_utils._daemon_json import DaemonJsonError, merge, without
 
 RECORDED = (Path(__file__).parents[3] / "fixtures/host/daemon.before.json").read_text(encoding="utf-8")
 filter_ = FilterModule().filters()["merge_daemon_json"]
@@ -127,3 +127,43 @@ def test_filter() -> None:
 def test_filter_wants_text_and_a_mapping(present: Any, options: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="instead of"):
         filter_(present, options)
+
+
+# The text, what is taken out, and what is left of it; None where nothing changes.
+TAKEN: list[tuple[str | None, dict[str, Any], dict[str, Any] | None]] = [
+    (None, {"debug": True}, None),
+    ("{}", {"debug": True}, None),
+    ('{"debug": true}', {"debug": True}, {}),
+    # What somebody has set since is somebody's.
+    ('{"debug": false}', {"debug": True}, None),
+    ('{"debug": 1}', {"debug": True}, None),
+    ('{"debug": true, "a": 1}', {"debug": True, "b": 2}, {"a": 1}),
+    ('{"features": {"cdi": true, "x": 1}}', {"features": {"cdi": True}}, {"features": {"x": 1}}),
+    ('{"features": {"cdi": true}, "a": 1}', {"features": {"cdi": True}}, {"a": 1}),
+    ('{"dns": ["1.1.1.1", "9.9.9.9"]}', {"dns": ["9.9.9.9"]}, {"dns": ["1.1.1.1"]}),
+    ('{"dns": ["9.9.9.9"]}', {"dns": ["9.9.9.9"]}, {}),
+    ('{"dns": "9.9.9.9"}', {"dns": ["9.9.9.9"]}, None),
+    ('{"dns": ["9.9.9.9"]}', {"dns": None}, None),
+]
+
+
+@pytest.mark.parametrize(("present", "options", "left"), TAKEN)
+def test_takes_out_what_it_put_in(present: str | None, options: dict[str, Any], left: dict[str, Any] | None) -> None:
+    done = without(present, options)
+    assert done.changed is (left is not None)
+    assert (json.loads(done.content) if done.changed else None) == left
+    assert done.content == (present or "") or done.changed
+    said = filter_(present, options, take_out=True)
+    assert (said["content"], said["changed"], said["problem"]) == (done.content, done.changed, "")
+
+
+def test_what_a_merge_put_in_is_taken_out_whole() -> None:
+    options = {"debug": True, "features": {"cdi": True}, "dns": ["9.9.9.9"], "runtimes": {"nvidia": {"path": "x"}}}
+    merged = merge(RECORDED, options)
+    assert json.loads(without(merged.content, options).content) == json.loads(RECORDED)
+
+
+def test_nothing_is_taken_out_of_a_broken_text() -> None:
+    with pytest.raises(DaemonJsonError, match="is not valid JSON"):
+        without("{", {"debug": True})
+    assert filter_("{", {"debug": True}, take_out=True)["problem"]

@@ -252,6 +252,14 @@ def test_the_gate_asks_every_model_for_its_task() -> None:
     ]
 
 
+def test_the_watchdog_looks_at_every_server_that_says_nothing_else() -> None:
+    words = plan(LLAMA)["watchdog"]
+    assert (words["metrics"], words["port"]) == ("/metrics", 8080)
+    assert words["running"] == ["llamacpp:requests_processing"]
+    assert plan(LLAMA | {"watchdog": True})["watchdog"] == words
+    assert plan(LLAMA | {"watchdog": False})["watchdog"] == {}
+
+
 IMAGES: list[tuple[dict[str, t.Any], dict[str, t.Any], str]] = [
     ({}, {}, "ghcr.io/ggml-org/llama.cpp:server-b11243"),
     ({}, {"accelerator": "cuda"}, "ghcr.io/ggml-org/llama.cpp:server-cuda-b11243"),

@@ -48,6 +48,10 @@ EDITS: list[tuple[dict[str, t.Any], str]] = [
     ({"port": "abc"}, "serving_servers['chat']: port: argument 'port' is of type str"),
     ({"port": 0}, "serving_servers['chat'].port: 0 is no TCP port"),
     ({"port": 65536}, "serving_servers['chat'].port: 65536 is no TCP port"),
+    (
+        {"name": "watchdog"},
+        "serving_servers['watchdog'].name: llmops-watchdog.service is a unit of the collection itself",
+    ),
     ({"name": "Chat 1"}, "serving_servers['Chat 1'].name: 'Chat 1': use up to 41 small letters"),
     ({"model": "nope"}, "serving_servers['chat'].model: 'nope' is not in serving_models, which has chat, gguf"),
     ({"model": None}, "serving_servers['chat'].model: is missing"),
