@@ -8,7 +8,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab lab-down lab-shell lint types unit test clean
+.PHONY: help lab lab-down lab-shell lint types unit test faults clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,11 +43,15 @@ types: $(VENV)/installed ## Check types: mypy, strict
 unit: $(VENV)/installed ## Run the unit tests
 	pytest tests/unit
 
-test: lint types ## Run all tests: lint, types, unit, sanity, build, the engines' own parsers, the model store's faults, and every scenario on real hosts
+test: lint types ## Run all tests: lint, types, unit, sanity, build, the engines' own parsers, the model store's faults, a core of the hosts' faults, and every scenario on real hosts
 	pytest tests/unit
 	pytest --capture=no tests/integration
 	pytest tests/store
 	pytest tests/conformance
+	pytest -m core tests/faults/test_table.py tests/faults/test_faults.py tests/faults/test_interruptions.py
+
+faults: $(VENV)/installed ## Let twenty faults happen to a host, and interrupt a change of its server at each step (docs/faults.md)
+	pytest tests/faults/test_table.py tests/faults/test_faults.py tests/faults/test_interruptions.py
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .ansible .mypy_cache .pytest_cache .ruff_cache dist

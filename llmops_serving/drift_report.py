@@ -23,7 +23,7 @@ def drifts(result: RunResult) -> Iterator[RenderableType]:
     """Lay out what differs on the hosts.
 
     Args:
-        result: The results of `llmops drift`.
+        result: The results of `llmops drift`, or of a plan, whose tasks are told elsewhere.
 
     Yields:
         A table with a row for each difference: host, what it is about, what differs. Hosts that are as they shall be
@@ -38,6 +38,8 @@ def drifts(result: RunResult) -> Iterator[RenderableType]:
             table.add_row(Text(host.name, style="bold"), Text(""), Text("nothing", style="green"))
         told, about = "", ""
         for one in host.differs:
+            if one.about == "task" and result.command != "drift":
+                continue
             named = f"{one.about} {one.name}".strip()
             table.add_row(
                 Text("" if told else host.name, style="bold"),

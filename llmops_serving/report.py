@@ -68,6 +68,8 @@ def render(result: RunResult) -> RenderableType:
     # What fits is of interest before it is done, and afterwards only where it did not.
     if result.check or not result.ok:
         parts += _fits(result)
+    if result.command in {"plan", "apply"} and any(host.differs for host in result.hosts):
+        parts += drifts(result)
     if result.check and result.changed and not _about_models(result) and result.command != "remove":
         parts += _would_change(result)
     parts += _notices(result)

@@ -288,9 +288,8 @@ class RunResult:
     """What a run did.
 
     Attributes:
-        command: plan, apply, verify, diagnose, remove, history, rollback, benchmark, tournament, tune, restore, or `models
-            list`
-            and the like.
+        command: plan, apply, verify, diagnose, remove, history, rollback, benchmark, tournament, tune, restore, or
+            `models list` and the like.
         ok: Whether all is well on every host.
         changed: Whether anything was changed, or would be (check mode).
         check: Whether nothing was changed on purpose (plan, or check mode).
@@ -599,7 +598,7 @@ def _read_server_info(host: _Host, result: Mapping[str, Any], step: Step) -> Non
         server = server_of(step.host, entry, failed=bool(entry.get("failed")))
         # In a run that also applied, what was done is worth more than what was seen afterwards; a comparison is not.
         known = host.servers.get(server.name)
-        if known is None or (known.ok and not known.changed and not known.probes):
+        if known is None or "differs" in known.data:
             host.servers[server.name] = server
 
 

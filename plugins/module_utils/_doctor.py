@@ -28,7 +28,7 @@ _GENERIC = re.compile(
     r"exiting due to|See root cause above|Main process exited|Failed with result|Scheduled restart job"
     r"|Deactivated successfully|Stopped llmops|Started llmops|Starting llmops|Consumed .* CPU time"
     r"|see stack trace|stack trace above|EngineDeadError|Traceback \(most recent|File \"/|\braise \w+"
-    r"|Received sigquit from a child process|No such container: llmops-|Application startup failed",
+    r"|Received sigquit from a child process|No such container: llmops-|Application startup failed|, ignoring: ",
     re.IGNORECASE,
 )
 _SPEAKING = re.compile(

@@ -121,10 +121,6 @@ class Gate:
             timeout = options.pop("timeout", 120)
             endpoint = Endpoint(self.url + "/v1", api_key=self.key, timeout=timeout)
             probes.append(run_probe(entry["task"], endpoint, options))
-        if self.key is not None:
-            self._demand_key(probes)
-        if self.asked.get("exposed"):
-            self._demand_closed(probes)
         for probe in probes:
             if not probe["ok"]:
                 self._demand_life(probes)
@@ -136,6 +132,10 @@ class Gate:
                     probes=probes,
                     broke=_BROKE.search(probe["msg"]) is not None,
                 )
+        if self.key is not None:
+            self._demand_key(probes)
+        if self.asked.get("exposed"):
+            self._demand_closed(probes)
         return probes
 
     def _demand_key(self, probes: list[dict[str, t.Any]]) -> None:

@@ -36,12 +36,13 @@ class CommandLine(t.NamedTuple):
     engine: dict[str, list[str]]
 
 
-def differences(old: Generation, new: Generation) -> list[str]:
+def differences(old: Generation, new: Generation, secrets: t.Mapping[str, str] | None = None) -> list[str]:
     """Compare two generations of a server.
 
     Args:
         old: The one of before.
         new: The one whose words are told.
+        secrets: The secrets of `new` where that is not on the host yet; else they are read there.
 
     Returns:
         A line for each thing that runs otherwise, such as `option --ctx-size: 512, was 1024`. Secrets are named, and
@@ -62,7 +63,7 @@ def differences(old: Generation, new: Generation) -> list[str]:
         lines += _options(_command(old), _command(new))
     lines += _lines(str(before.get("unit") or ""), str(after.get("unit") or ""))
     lines += _named("file", before.get("files") or {}, after.get("files") or {})
-    lines += _named("secret", _secrets(old), _secrets(new))
+    lines += _named("secret", _secrets(old), _secrets(new) if secrets is None else secrets)
     return lines
 
 

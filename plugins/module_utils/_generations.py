@@ -31,6 +31,8 @@ from ansible_collections.llmops.serving.plugins.module_utils._unit import write_
 
 STATE_DIR = Path("/var/lib/llmops/servers")
 KEEP = 3
+# Of those that did not pass their gate and are kept for inspection.
+_FAILED_KEPT = 2
 
 
 class Secrets(t.NamedTuple):
@@ -148,23 +150,26 @@ class Store:
             generation: The one that has passed its gate.
             kept: How many are kept, itself among them.
         """
-        # Written only where it is news, for a confirmed server's run shall change nothing.
-        if generation.gated is None or generation.failed:
-            self.record(generation._replace(gated=now(), failed=None))
+        self.record(generation._replace(gated=now(), failed=None))
         temporary = self._link.with_name("current.new")
         if temporary.is_symlink():
             temporary.unlink()
         temporary.symlink_to(generation.directory.name)
         temporary.replace(self._link)
-        others = [number for number in self.numbers() if number != generation.number]
-        for number in others[: max(len(others) - max(kept, 1) + 1, 0)]:
-            shutil.rmtree(str(self._path(number)), ignore_errors=True)
+        # Good ones by when they served last, and failed ones apart, for none of those is ever gone back to.
+        failed = [one for one in self._others() if one.failed]
+        for old in self.good()[: -(kept - 1) or None] + failed[:-_FAILED_KEPT]:
+            self.drop(old)
 
     def good(self) -> list[Generation]:
-        """List the generations that have passed their gate and are not current, oldest first."""
+        """List the generations that have passed their gate and do not serve; the one that served last comes last."""
+        found = [one for one in self._others() if one.passed and not one.failed]
+        return sorted(found, key=lambda one: (one.gated or "", one.number))
+
+    def _others(self) -> list[Generation]:
         current = self.current()
         found = [self.read(number) for number in self.numbers() if current is None or number != current.number]
-        return [generation for generation in found if generation and not generation.failed and generation.passed]
+        return [generation for generation in found if generation]
 
     def drop_leftovers(self) -> None:
         """Forget generations that an interrupted change left: neither judged good, nor kept because they failed."""

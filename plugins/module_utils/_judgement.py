@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.llmops.serving.plugins.module_utils._doctor import diagnose, last_words, matched
 from ansible_collections.llmops.serving.plugins.module_utils._evidence import Evidence, collect
 from ansible_collections.llmops.serving.plugins.module_utils._gate import Gate, GateError
+from ansible_collections.llmops.serving.plugins.module_utils._hide import veil_of_host
 from ansible_collections.llmops.serving.plugins.module_utils._server_error import ServerError
 
 if t.TYPE_CHECKING:
@@ -62,7 +63,9 @@ class Judgement:
         log = self._unit.log(self._since, 2000, self._unit.state().invocation) if rules else []
         wrong = matched(log, rules)
         if wrong:
-            raise ServerError("log", wrong.cause, wrong.remedy, log[-30:], probes)
+            raise ServerError(
+                "log", wrong.cause, wrong.remedy, [veil_of_host().cover(line) for line in log[-30:]], probes
+            )
         return probes
 
     def _after(self, failure: GateError) -> Evidence:

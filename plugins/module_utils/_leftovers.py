@@ -71,6 +71,7 @@ class Look(t.NamedTuple):
         foreign: What looks like it and is somebody else's.
         problems: What could not be looked at, with cause and remedy; then nothing is proven.
         servers: The servers that the host has anything of.
+        ours: All that the collection made, whether it shall be gone or not.
         others: Servers that stay, and locks that somebody holds: as long as there are some, what all share stays.
     """
 
@@ -79,6 +80,7 @@ class Look(t.NamedTuple):
     foreign: list[Trace]
     problems: list[str]
     servers: list[str]
+    ours: list[Trace]
     others: list[str]
 
 
@@ -112,7 +114,7 @@ def look(scope: Scope) -> Look:
         everything = asked and scope.servers is None and not others
         (left if everything else kept).extend(traces)
     foreign = [trace for part in found for trace in part.foreign]
-    return Look(left, _summed(kept), foreign, problems, here, others)
+    return Look(left, _summed(kept), foreign, problems, here, [*left, *kept], others)
 
 
 def words_of(found: Look) -> dict[str, t.Any]:

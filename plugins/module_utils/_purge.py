@@ -84,8 +84,8 @@ class Purge:
         if not self.problems and not self._is_held(names):
             self._remove([name for name in names if name in before.servers])
         after = before if self.dry else look(self.scope)
-        still = set(after.left)
-        gone = before.left if self.dry else [trace for trace in before.left if trace not in still]
+        still = {(trace.kind, trace.name) for trace in after.ours}
+        gone = before.left if self.dry else [one for one in before.ours if (one.kind, one.name) not in still]
         told = {(trace.kind, trace.name) for trace in self.removed}
         self.removed[:0] = [trace for trace in gone if (trace.kind, trace.name) not in told]
         return after

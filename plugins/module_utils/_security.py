@@ -24,8 +24,6 @@ _NO_ROUTE, _NO_METHOD = 404, 405
 # Of a route that changes something only its presence is asked, by a method that none of them has.
 _HARMLESS = "PATCH"
 _TIMEOUT_S = 25.0
-# Nothing is there to be asked.
-_GONE = ("refused", "dns", "unreachable", "tls", "ca", "bad_url", "not_http")
 # How a request is met.
 _REFUSES, _ANSWERS, _ABSENT = "refuses", "answers", "is absent"
 _PARAMETER = re.compile(r"\{[^}]*\}")
@@ -221,8 +219,8 @@ def _ask(endpoint: Endpoint, route: Route, sent: str) -> _Seen:
     try:
         status = request_status(endpoint, method, endpoint.url(route.asked()), payload)
     except HttpError as error:
-        # A route that keeps a stranger waiting may well be computing for him.
-        kind = "" if error.kind in _GONE else route.kind
+        # A route that keeps a stranger waiting may well be computing for him; otherwise no server is there to be asked.
+        kind = route.kind if error.kind == "timeout" else ""
         return _Seen(_ANSWERS, replace(finding, kind=kind, seen=f"{name} with {sent}: {error.seen}"))
     finding = replace(finding, status=status, seen=f"{name} answers {status} with {sent}")
     if status in _REFUSED:

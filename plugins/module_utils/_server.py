@@ -171,7 +171,8 @@ class Server:
                 "name one that llmops history shows",
             )
         server = Server.of(self.name, target)
-        server.seconds, server.keep = self.seconds, self.keep
+        # What is told of it, and what has to be looked after, is asked of this one.
+        server.unit, server.seconds, server.keep = self.unit, self.seconds, self.keep
         server._image_of(target)
         server._demand()
         server._examine(target)
@@ -399,7 +400,8 @@ class Server:
             # It stays written down that the host has neither: the next run begins anew, a reboot puts the old one back.
             self._inspect_later(failed, error)
             return
-        self.seconds = {**took, "back": self._answered - began, "away": self._answered - away}
+        # The parts are those of the change that failed.
+        self.seconds.update(took, back=self._answered - began, away=self._answered - away)
         error.rolled_back = True
         self.unit.forget_at_hand()
         _change.end(self.name)

@@ -128,12 +128,13 @@ class Unit:
             The lines; in their place why the journal cannot be read, which must not hide why it is read.
         """
         which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else ["--unit", self.name]
-        argv = ["journalctl", *which, "--since", f"@{int(since)}", "--lines", str(lines)]
+        # Up to systemd 254, --since together with --lines gives the first lines and not the last (systemd issue 26657).
+        argv = ["journalctl", *which, "--since", f"@{int(since)}", "--reverse", "--lines", str(lines)]
         try:
             done = run([*argv, "--output", "cat", "--no-pager", "--quiet"], check=False)
         except CommandError as exc:
             return [str(exc)]
-        return done.out.splitlines()
+        return done.out.splitlines()[::-1]
 
 
 def write_atomically(path: Path, text: str, mode: int) -> None:

@@ -15,6 +15,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, run
+from ansible_collections.llmops.serving.plugins.module_utils._host_ports import listening_ports
 
 #: Seconds between two looks at what was computed.
 SPAN_S = 3.0
@@ -110,6 +111,24 @@ def listeners(pids: t.Sequence[int], port: int, root: Path = Path("/")) -> set[i
                 if fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) == port:
                     sockets.add(f"socket:[{fields[9]}]")
     return {pid for pid in pids if sockets & _links(root / "proc" / str(pid) / "fd")}
+
+
+def holds_port_of_nobody(port: int, root: Path = Path("/")) -> bool:
+    """See whether Docker keeps a port of the host for a container that is gone, while no container runs at all.
+
+    After a power cut Docker 20.10 may take up the port of a container that it then removes, and never give it back;
+    nothing but its own restart helps, which harms nobody while nothing runs.
+
+    Args:
+        port: Of the host.
+        root: Where /proc is.
+    """
+    try:
+        if run(["docker", "ps", "--quiet"], timeout=10).out.strip():
+            return False
+    except CommandError:
+        return False
+    return {entry["process"] for entry in listening_ports(root) if entry["port"] == port} == {"docker-proxy"}
 
 
 def describe(processes: t.Sequence[Process], root: Path = Path("/")) -> list[dict[str, t.Any]]:

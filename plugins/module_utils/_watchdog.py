@@ -29,7 +29,11 @@ from ansible_collections.llmops.serving.plugins.module_utils._watch_notes import
     read_notes,
     write_notes,
 )
-from ansible_collections.llmops.serving.plugins.module_utils._watch_processes import container_processes, describe
+from ansible_collections.llmops.serving.plugins.module_utils._watch_processes import (
+    container_processes,
+    describe,
+    holds_port_of_nobody,
+)
 from ansible_collections.llmops.serving.plugins.module_utils._watch_recover import Told, is_held
 
 _READY = 200
@@ -183,6 +187,9 @@ class _Server:
                     *self._write_down(wrong, start, current),
                 ]
                 run(["systemctl", "reset-failed", self.unit.name], check=False)
+                if start.active == "failed" and holds_port_of_nobody(current.asked["port"]):
+                    lines.append("Docker keeps its port for a container that is gone, and none runs: it is restarted")
+                    run(["systemctl", "restart", "--no-block", "docker.service"])
                 # An engine that hangs takes as long to stop as it may; the next look finds out how it went.
                 run(["systemctl", "restart", "--no-block", self.unit.name])
         except LockError:

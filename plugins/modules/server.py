@@ -245,7 +245,7 @@ differs:
   type: list
   elements: str
   sample:
-    - "options: --ctx-size 512 -> 1024"
+    - "option --ctx-size: 1024, was 512"
 second:
   description: C(check) and C(cause) of the failure of the previous generation, where that does not serve any more.
   returned: on failure

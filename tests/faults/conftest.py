@@ -31,15 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def fault_host(request: pytest.FixtureRequest) -> Iterator[FaultHost]:
     """Boot a host; remove it afterwards."""
-    lab = Lab()
-    keep = request.config.getoption("--keep-host")
-    if not keep:
-        with contextlib.suppress(LabError):
-            lab.destroy_host(NAME)
+    lab, name = Lab(), request.config.getoption("--keep-host")
+    if name:
+        lab.create_host(name)
+        yield FaultHost(name)
+        return
+    with contextlib.suppress(LabError):
+        lab.destroy_host(NAME)
     lab.create_host(NAME)
     yield FaultHost(NAME)
-    if not keep:
-        lab.destroy_host(NAME)
+    lab.destroy_host(NAME)
 
 
 @pytest.fixture(scope="session")
@@ -73,15 +74,15 @@ def interrupted(first_served: Bench) -> Iterator[Bench]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--keep-host", action="store_true", help="use the host of an earlier run, and leave it there")
+    parser.addoption("--keep-host", metavar="NAME", help="use that host of the lab, and leave it there")
     parser.addoption("--keep-logs", default="", help="a folder for what engines said (test_doctor.py)")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
-    case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-    if isinstance(case, dict) and "number" in case and (report.when == "call" or report.failed):
+    if getattr(item, "originalname", "") == "test_fault" and (report.when == "call" or report.failed):
+        case = item.callspec.params["case"]
         item.config.stash[OUTCOMES][f"{case['number']:2d}  {case['fault']}"] = report.outcome
     return report
 

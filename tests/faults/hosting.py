@@ -71,9 +71,10 @@ def port_taken(bench: Bench) -> None:
 
 def out_of_memory(bench: Bench) -> None:
     """The kernel kills the engine while it loads: told as that, with what would fit, and the old one comes back."""
+    # 128 requests of 4096 tokens take 512 MiB.
     bench.host.limit_memory(bench.host.used_mib() + 200)
     try:
-        bench.put_back(bench.variables(context_length=512, parallel=256, load_timeout=60), "(?i)memory|killed|137")
+        bench.put_back(bench.variables(context_length=4096, parallel=128), "(?i)memory|killed|137")
     finally:
         bench.host.limit_memory(0)
     bench.changes_nothing(bench.variables())

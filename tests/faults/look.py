@@ -87,7 +87,10 @@ def container(name: str) -> dict[str, Any]:
 
 def maps(name: str) -> dict[str, bool]:
     """Model files that the engine has mapped, and whether each is the one that lies in the store now."""
-    found = {}
+    found: dict[str, bool] = {}
+    if (STATE / "models").is_mount():
+        # A fault has put another disk in the store's place.
+        return found
     for process in processes(f"llmops-{name}"):
         with contextlib.suppress(OSError):
             for line in (process / "maps").read_text(encoding="utf-8", errors="replace").splitlines():

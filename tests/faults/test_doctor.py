@@ -77,9 +77,9 @@ def heard(
     wanted = [case for case in params if isinstance(case, Case)]
     keep = request.config.getoption("--keep-logs")
 
-    def hear(cases: list[Case]) -> list[Heard]:
-        stage = Stage(cases[0].fault, tmp_path_factory.mktemp("doctor"))
-        found = stage.hear([case.fault for case in cases])
+    def hear(root: Path, cases: list[Case]) -> list[Heard]:
+        root.mkdir()
+        found = Stage(cases[0].fault, root).hear([case.fault for case in cases])
         for case, said in zip(cases, found, strict=True):
             _keep(keep, case, said)
         return found
@@ -87,8 +87,12 @@ def heard(
     together: dict[str, list[Case]] = {}
     for case in wanted:
         together.setdefault(case.fault.start, []).append(case)
+    base = tmp_path_factory.mktemp("doctor")
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        running = {start: pool.submit(hear, cases) for start, cases in together.items()}
+        running = {
+            start: pool.submit(hear, base / str(number), cases)
+            for number, (start, cases) in enumerate(together.items())
+        }
         yield lambda case: running[case.fault.start].result()[together[case.fault.start].index(case)]
         for future in running.values():
             future.cancel()

@@ -15,6 +15,8 @@ from tests.faults import test_interruptions
 from tests.faults.runs import ROOT
 from tests.faults.table import faults, interruptions
 
+# It takes no time, so it is in the short run too.
+pytestmark = pytest.mark.core
 DOCS = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
 
 

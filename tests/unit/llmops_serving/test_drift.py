@@ -75,7 +75,7 @@ def test_a_lock_file_that_could_not_be_written_is_none() -> None:
 
 
 def test_what_answers_is_worth_more_than_what_was_compared() -> None:
-    compared = {"name": "chat", "changed": False, "action": "unchanged", "probes": []}
+    compared = {"name": "chat", "changed": False, "action": "unchanged", "probes": [], "differs": []}
     answered = {"name": "chat", "ok": True, "probes": [{"probe": "chat", "ok": True}]}
     result = run("lock", event("server", compared), event("server_info", {"servers": [answered]}), check=False)
     assert [probe.probe for probe in result.probes] == ["chat"]

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from llmops_serving.drift import Difference, LockWritten
 from llmops_serving.report import render
-from llmops_serving.results import HostResult, RunResult, Server
+from llmops_serving.results import HostResult, RunResult, Server, Step
 
 UNIT = Difference("server", "chat", "unit: /etc/systemd/system/llmops-chat.service was edited by hand: +Nice=5")
 OPTIONS = replace(UNIT, what="options: -512 +1024")
@@ -40,6 +40,15 @@ def test_differences_stand_by_host_and_server() -> None:
         "",
         "differs: 2 hosts, 1 server, 3 differences, 1.2 s",
     ]
+
+
+def test_a_plan_tells_differences_and_once_what_tasks_would_do() -> None:
+    task = Difference("task", "Write daemon.json", "would change the host")
+    step = Step("gpu1", "Write daemon.json", "ansible.builtin.copy", "changed")
+    one = HostResult("gpu1", ok=True, changed=True, differs=(OPTIONS, task), steps=(step,))
+    printed = text(one, command="plan", check=True, changed=True)
+    assert "gpu1  server chat  options: -512 +1024\n" in printed
+    assert printed.count("Write daemon.json") == 1
 
 
 def test_nothing_that_differs_is_said() -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 UNIT = (
     "[Unit]\nDescription=llmops chat\n[Service]\n"
-    "ExecStart=/usr/bin/docker run --mount type=bind,src=/m/x/aaa,dst=/m @IMAGE@ --ctx-size 512\nRestart=always\n"
+    "ExecStart=/usr/bin/docker run --mount type=bind,src=/m/x/aaa,dst=/models/x @IMAGE@ --ctx-size 512\n"
+    "Restart=always\n"
 )
 ASKED: dict[str, Any] = {
     "unit": UNIT,
@@ -58,26 +59,26 @@ def test_what_is_as_asked_differs_in_nothing() -> None:
 
 MODEL = [{"name": "x", "task": "chat", "path": "/m/x/bbb"}]
 ASKED_FOR: list[tuple[dict[str, Any], list[str]]] = [
-    ({"unit": UNIT.replace("512", "1024")}, ["options: --ctx-size 512 -> 1024"]),
-    ({"unit": UNIT.replace("--ctx-size 512", "--flash-attn on")}, ["options: --ctx-size 512 -> --flash-attn on"]),
-    ({"unit": UNIT.replace("always", "no")}, ["unit: Restart=always -> Restart=no"]),
-    ({"image": "img:2"}, ["image: img:1 serves, img:2 is asked for"]),
+    ({"unit": UNIT.replace("512", "1024")}, ["option --ctx-size: 1024, was 512"]),
     (
-        {"models": MODEL, "unit": UNIT.replace("aaa", "bbb")},
-        ["model: x serves at revision aaa, bbb is asked for"],
+        {"unit": UNIT.replace("--ctx-size 512", "--flash-attn on")},
+        ["option --ctx-size: removed, was 512", "option --flash-attn: added, on"],
     ),
-    ({"models": [*ASKED["models"], {**MODEL[0], "name": "y"}]}, ["model: y is asked for, and does not serve"]),
-    ({"models": []}, ["model: x serves, and is not asked for"]),
+    ({"unit": UNIT.replace("always", "no")}, ["unit Restart: no, was always"]),
+    ({"image": "img:2"}, ["image: img:2, was img:1 (sha256:1)"]),
+    ({"image": "img:1@sha256:1"}, []),
+    ({"image": "img:1@sha256:2"}, ["image: img:1@sha256:2, was img:1 (sha256:1)"]),
+    ({"models": MODEL, "unit": UNIT.replace("aaa", "bbb")}, ["model x: bbb, was aaa"]),
+    ({"models": [*ASKED["models"], {**MODEL[0], "path": "/m/y/bbb"}]}, ["model y: added, bbb"]),
+    ({"models": []}, ["model x: removed, was aaa"]),
     ({"files": {"t.jinja": "b"}}, ["file t.jinja: changed"]),
     ({"files": {}}, ["file t.jinja: removed"]),
-    ({"key": OTHER}, ["secret api-key: changed"]),
-    ({"key": None}, ["secret api-key: removed"]),
+    ({"key": OTHER}, ["secret api-key: changed", "secret client-key: changed"]),
+    ({"key": None}, ["secret api-key: removed", "secret client-key: removed"]),
     (
-        {"unit": UNIT.replace("512", "1024"), "image": "img:2", "key": OTHER},
-        ["image: img:1 serves, img:2 is asked for", "options: --ctx-size 512 -> 1024", "secret api-key: changed"],
+        {"unit": UNIT.replace("512", "1024"), "image": "img:2"},
+        ["image: img:2, was img:1 (sha256:1)", "option --ctx-size: 1024, was 512"],
     ),
-    ({"unit": UNIT + "Nice=5\n"}, ["unit: (nothing) -> Nice=5"]),
-    ({"unit": UNIT.replace(" --ctx-size 512", "")}, ["options: --ctx-size 512 -> (nothing)"]),
 ]
 
 

@@ -250,6 +250,7 @@ ENDS = [
     (["exit code 137: killed (SIGKILL)"], "exit code 137: killed (SIGKILL)"),
     (["loading 30 %"], "loading 30 %"),
     (["cannot open /x", "Error: No such container: llmops-chat"], "cannot open /x"),
+    (["loading", "systemd: x.service: Failed to read pids.max, ignoring: No data available"], "loading"),
 ]
 
 

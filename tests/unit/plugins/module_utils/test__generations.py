@@ -81,6 +81,29 @@ def test_those_of_earlier_releases_count_as_good(store: Store, tmp_path: Path) -
     assert [generation.number for generation in store.good()] == [1]
 
 
+def test_what_served_last_is_kept_longest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(f"2026-01-01T00:00:{number:02d}Z" for number in range(60))
+    monkeypatch.setattr("ansible_collections.llmops.serving.plugins.module_utils._generations.now", lambda: next(times))
+    for _time in range(3):
+        keep(store, add(store))
+    # Somebody went back to the first one, and then changed it: it is what served until then.
+    keep(store, 1)
+    keep(store, add(store))
+    assert store.numbers() == [1, 3, 4]
+    assert [generation.number for generation in store.good()] == [3, 1]
+
+
+def test_those_that_failed_push_out_none_that_was_good(store: Store) -> None:
+    for _time in range(3):
+        keep(store, add(store))
+    for _time in range(4):
+        failed = store.read(add(store))
+        assert failed is not None
+        store.record(failed._replace(failed=FAILED))
+    keep(store, add(store))
+    assert store.numbers() == [2, 3, 6, 7, 8]
+
+
 def test_a_generation_without_its_record_is_a_leftover(store: Store, tmp_path: Path) -> None:
     keep(store, add(store))
     add(store)

@@ -27,6 +27,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._http import (
     read_key,
     request_events,
     request_json,
+    request_text,
     server_message,
 )
 from tests.unit.plugins.fake_engine import FakeEngine, Reply, as_events, as_json, chunks, recorded
@@ -409,6 +410,22 @@ def test_no_stream_is_an_error(engine: FakeEngine, reply: Reply, kind: str, seen
 def test_get_status(engine: FakeEngine, reply: Reply, status: int | str) -> None:
     engine.routes["GET /health"] = reply
     assert get_status(engine.root + "/health", timeout=0.5) == status
+
+
+def test_text_comes_as_it_is(engine: FakeEngine) -> None:
+    engine.routes["GET /metrics"] = Reply(b"running 2\n", kind="text/plain; version=0.0.4")
+    endpoint = Endpoint(engine.root, "the-key", 1.0)
+    assert request_text(endpoint, endpoint.url("/metrics")) == "running 2\n"
+    assert engine.requests[-1].headers["Authorization"] == "Bearer the-key"
+
+
+@pytest.mark.parametrize("status", [302, 401, 404, 501, 503])
+def test_text_of_another_status_is_none(engine: FakeEngine, status: int) -> None:
+    engine.routes["GET /metrics"] = as_json({"error": "not today"}, status)
+    endpoint = Endpoint(engine.root, timeout=1.0)
+    with pytest.raises(HttpError) as caught:
+        request_text(endpoint, endpoint.url("/metrics"))
+    assert caught.value.status == status
 
 
 def test_get_status_of_a_port_nobody_listens_on() -> None:

@@ -85,4 +85,4 @@ def test_a_host_on_which_nothing_ever_was_has_nothing(tmp_path: Path, monkeypatc
     bare = purged_host(tmp_path / "bare", monkeypatch)
     bare.missing = {"docker", "systemctl", "iptables"}
     found = look(Scope(models=True, images=True, model_dir=str(bare.models.root)))
-    assert found == ([], [], [], [], [], [])
+    assert found == ([], [], [], [], [], [], [])

@@ -125,6 +125,13 @@ def test_a_server_that_is_not_there_is_one_finding() -> None:
     assert remedy([finding], True).startswith("check the address and the port")
 
 
+def test_a_server_that_closes_every_connection_is_one_finding() -> None:
+    with engine(**{"POST /v1/chat/completions": Reply(reset="start")}) as server:
+        (finding,) = probe(server.root, KEY, ROUTES)
+    assert finding.kind == ""
+    assert "connection closed before the answer was complete" in finding.seen
+
+
 def test_another_engine_proves_nothing() -> None:
     with FakeEngine() as server:
         (finding,) = probe(server.root, KEY, ROUTES)

@@ -523,12 +523,13 @@ def test_a_failed_one_is_kept_for_inspection_where_that_is_wanted(world: World, 
     assert stat.S_IMODE((kept.directory / "log").stat().st_mode) == 0o600
     assert world.running.startswith("first")
     assert store.good() == []
-    # It is no state that worked, so the next change is a new one, and forgets it in time.
+    # It is no state that worked, so the next change is a new one, and it is nothing to go back to.
     world.bad_units.clear()
     assert server(tmp_path, unit="second").apply()["generation"] == 3
     for number in range(2):
         server(tmp_path, unit=f"unit{number}").apply()
-    assert store.numbers() == [3, 4, 5]
+    assert store.numbers() == [2, 3, 4, 5]
+    assert [one.number for one in store.good()] == [3, 4]
 
 
 def test_a_first_one_that_fails_is_left_for_inspection_where_that_is_wanted(world: World, tmp_path: Path) -> None:

@@ -136,9 +136,10 @@ def test_removal_leaves_nothing_and_can_be_done_again(tmp_path: Path, monkeypatc
 
 
 def test_gives_the_lines_of_this_run_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = play(monkeypatch, "first\nsecond\n")
+    done = play(monkeypatch, "second\nfirst\n")
     assert Unit("chat").log(1700000000.9, lines=5) == ["first", "second"]
-    assert "--unit llmops-chat.service --since @1700000000 --lines 5" in done[0]
+    # The last lines, for without --reverse older systemd gives the first ones.
+    assert "--unit llmops-chat.service --since @1700000000 --reverse --lines 5" in done[0]
 
 
 def test_a_journal_that_cannot_be_read_hides_no_other_failure(monkeypatch: pytest.MonkeyPatch) -> None:

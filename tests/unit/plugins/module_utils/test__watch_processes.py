@@ -23,6 +23,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._watch_processes im
     computes,
     container_processes,
     describe,
+    holds_port_of_nobody,
     listeners,
 )
 
@@ -126,6 +127,26 @@ def test_nobody_listens_on_another_port(host: Host) -> None:
     assert int(listens.stdout.readline())
     with socket.create_server(("127.0.0.1", 0)) as ours:
         assert listeners([listens.pid], ours.getsockname()[1]) == set()
+
+
+@pytest.mark.parametrize(
+    ("runs", "listens", "ghost"),
+    [
+        ("", ["docker-proxy"], True),
+        ("0123abcd\n", ["docker-proxy"], False),
+        ("", ["docker-proxy", "nginx"], False),
+        ("", [], False),
+    ],
+)
+def test_a_port_that_docker_keeps_for_nobody(
+    host: Host, monkeypatch: pytest.MonkeyPatch, runs: str, listens: list[str], ghost: bool
+) -> None:
+    host.said["docker"] = runs
+    ports = [{"port": 8001, "process": name} for name in listens] + [{"port": 22, "process": "sshd"}]
+    monkeypatch.setattr(_watch_processes, "listening_ports", lambda _: ports)
+    assert holds_port_of_nobody(8001) is ghost
+    host.said.clear()
+    assert holds_port_of_nobody(8001) is False
 
 
 PMON = "# gpu   pid  type    sm   mem   enc   dec   command\n# Idx     #   C/G     %     %     %     %   name\n"

@@ -50,6 +50,7 @@ class Watched:
         self.host = host
         self.server = server
         self.moment = 10_000.0
+        self.ghost = False
         host.properties = {
             "ActiveState": "active",
             "InvocationID": "a",
@@ -61,6 +62,7 @@ class Watched:
         monkeypatch.setattr(_watchdog.time, "clock_gettime", lambda _: self.moment)
         monkeypatch.setattr(_watchdog, "collect", lambda *_: Evidence())
         monkeypatch.setattr(_watchdog, "container_processes", lambda _: [])
+        monkeypatch.setattr(_watchdog, "holds_port_of_nobody", lambda _: self.ghost)
         monkeypatch.setattr(_watch_ask, "computes", lambda *_: False)
 
     def run(self, argv: list[str], timeout: float = 60, check: bool = True) -> Completed:
@@ -208,6 +210,20 @@ def test_one_that_systemd_gave_up_is_tried_again(host: Watched) -> None:
     assert host.look(2) == ["strike 2 of 3: systemd has given it up, for it ended again and again"]
     host.look()
     assert host.restarts == 1
+
+
+def test_a_port_that_docker_keeps_for_nobody_takes_its_restart(host: Watched) -> None:
+    docker = "systemctl restart --no-block docker.service"
+    host.have()
+    host.ghost = True
+    host.hang()
+    assert host.restarts == 1
+    assert docker not in host.host.commands
+    host.host.properties["ActiveState"] = "failed"
+    host.host.journal = "llmops-chat.service: Start request repeated too quickly.\n"
+    host.look(4)
+    assert host.host.commands.index(docker) < len(host.host.commands) - 1
+    assert host.host.commands[host.host.commands.index(docker) + 1] == RESTART
 
 
 @pytest.mark.parametrize("state", ["activating", "deactivating", "reloading"])

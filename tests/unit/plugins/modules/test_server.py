@@ -111,7 +111,7 @@ def test_check_mode_of_a_change_shows_only_what_changes(host: PlayedHost, capsys
     assert host.files() == files
     looks = ("systemctl show", "docker inspect")
     assert not [line for line in host.commands[len(commands) :] if not line.startswith(looks)]
-    assert "unit: (nothing) -> Restart=always" in result["differs"]
+    assert "unit Restart: added, always" in result["differs"]
     assert "secret api-key: changed" in result["differs"]
     assert KEY not in text
     assert OLD_KEY not in text

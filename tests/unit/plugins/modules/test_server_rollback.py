@@ -143,7 +143,7 @@ def test_one_that_does_not_answer_gives_way_again(host: PlayedHost, capsys: pyte
     assert (current.number, store.numbers()) == (2, [1, 2])
     assert "--ctx-size 2" in unit(host)
     documented = yaml.safe_load(server_rollback.RETURN)
-    assert set(result) - set(documented) == {"changed", "failed", "invocation", "msg"}
+    assert set(result) - set(documented) <= {"changed", "failed", "invocation", "msg", "warnings"}
 
 
 @pytest.mark.parametrize(
