@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Judge a server that was started: by its answers, and by what it writes."""
+"""Judge a start of a server: by its answers, and by what it and its host write."""
 
 from __future__ import annotations
 
@@ -75,6 +75,23 @@ class Judgement:
         while not matched(self._unit.log(self._since), rules) and time.monotonic() < deadline:
             time.sleep(0.25)
         return collect(self._unit, self._since)
+
+
+def not_started(seen: str, unit: Unit, asked: dict[str, t.Any], since: float) -> ServerError:
+    """Say why a unit could not even be started: Docker and what the unit runs before it write the reason down.
+
+    Args:
+        seen: What `systemctl` said.
+        unit: The unit.
+        asked: What the server shall be.
+        since: When that began, in seconds since the epoch.
+    """
+    evidence = collect(unit, since)
+    known = matched(evidence.lines(), asked.get("doctor") or [])
+    cause, remedy = (known.cause, known.remedy) if known else (seen, f"read journalctl -u {unit.name} on the host")
+    error = ServerError("start", cause, remedy, evidence.log[-30:])
+    error.evidence = evidence.to_dict(lines=_LINES)
+    return error
 
 
 def explained(failure: GateError, evidence: Evidence, asked: dict[str, t.Any]) -> ServerError:

@@ -358,8 +358,7 @@ class Hub:
         if error.kind == "tls":
             return ModelError(
                 where,
-                f"the certificate of {error.host} is not trusted ({error.detail}); install its CA on the "
-                "host, or set ca_path",
+                f"the certificate of {error.host} is not trusted ({error.detail}); {_tls_remedy(error.detail)}",
             )
         if error.kind == "status":
             more = "" if self.token or spec.kind == "url" else ", or set serving_hub_token for a higher limit"
@@ -474,3 +473,11 @@ def _basic(token: str) -> str:
 
 def _bearer(token: str) -> str:
     return _basic(token) if ":" in token else "Bearer " + token
+
+
+def _tls_remedy(detail: str) -> str:
+    """What to do about a certificate that is refused."""
+    if re.search("not yet valid|expired", detail):
+        # Which of the two is wrong, the refusal does not tell.
+        return "set the clock of the host (timedatectl), or renew the certificate"
+    return "set serving_ca to the certificate of its authority, or install that on the host"

@@ -25,7 +25,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._generations import
     Store,
     make_cache,
 )
-from ansible_collections.llmops.serving.plugins.module_utils._judgement import Judgement
+from ansible_collections.llmops.serving.plugins.module_utils._judgement import Judgement, not_started
 from ansible_collections.llmops.serving.plugins.module_utils._prepare import (
     Unready,
     demand_models,
@@ -356,8 +356,10 @@ class Server:
             began = time.monotonic()
             self._note(generation, "starting")
             self.unit.restart()
-        except (CommandError, OSError) as exc:
-            raise ServerError("start", str(exc), f"read journalctl -u {self.unit.name} on the host") from exc
+        except OSError as exc:
+            raise ServerError("start", str(exc), "see the disk of the host, and run again") from exc
+        except CommandError as exc:
+            raise not_started(str(exc), self.unit, asked, time.time() - (time.monotonic() - began) - 1) from exc
         self.seconds["start"] = time.monotonic() - began
         self._note(generation, _JUDGING)
         return self._judge(asked, key, time.monotonic(), 0)

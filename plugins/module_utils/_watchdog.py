@@ -135,7 +135,7 @@ class _Server:
 
     def _given_up(self, start: Start) -> bool:
         since = time.time() - (self.moment - start.left) - 2
-        done = run(["journalctl", "--unit", self.unit.name, "--since", f"@{int(since)}", "--lines", "20",
+        done = run(["journalctl", "--unit", self.unit.name, "--since", f"@{int(since)}", "--reverse", "--lines", "20",
                     "--output", "cat", "--no-pager", "--quiet"], check=False)  # fmt: skip
         return _GIVEN_UP in done.out
 

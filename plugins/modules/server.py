@@ -382,6 +382,8 @@ def present(module: AnsibleModule, server: Server, result: dict[str, t.Any]) -> 
     """
     # First, so that a change which is cut off is put right by the host itself.
     agent = _agent.ensure(dry=module.check_mode)
+    # It may have had systemd read its units anew.
+    server.unit.reloaded = agent and not module.check_mode
     current = server.store.current()
     same = server.same(current)
     if module._diff and not same:

@@ -28,7 +28,7 @@ def ssh_lost(bench: Bench) -> None:
     bench.host.cut_ssh()
     told = run.told()
     assert told.code == 1, told.text[-2000:]
-    assert told.host["unreachable"], told.reasons
+    assert "ssh" in told.reasons, told.reasons
     engine.thaw()
     bench.host.wait_until_idle()
     bench.host.wait_until_served().must_serve().must_run("--ctx-size 768")

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.faults.bench import LARGE, REGISTRY, SERVERS, STORE, large_model
+from tests.faults.runs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.faults.bench import Bench
     from tests.faults.fault_host import FaultHost
 
+GPU_FILES = ROOT / "molecule/shared/gpu/files"
 #: What the driver's own program says between the update of a driver and the next boot.
 MISMATCH = "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.163"
 
@@ -118,15 +120,31 @@ def gpu_missing(bench: Bench) -> None:
     """No GPU, a driver that does not match its library, and layers asked onto a GPU that there is not."""
     on_gpus = bench.variables() | {"serving_accelerator": "cuda"}
     bench.refused(on_gpus, "serving_accelerator: cuda", "cpu|driver")
-    bench.host.write("/usr/bin/nvidia-smi", f"#!/bin/sh\necho '{MISMATCH}'\nexit 18\n", "0755")
-    try:
-        bench.refused(on_gpus, "Driver/library version mismatch", "reboot|driver")
-    finally:
-        bench.host.run("rm /usr/bin/nvidia-smi")
+    with gpus_without_driver(bench.host):
+        bench.refused(on_gpus, "version mismatch", "reboot|driver")
     bench.put_back(
         bench.variables(options={"n-gpu-layers": 99}), "found no GPU and computes on the CPU", "n-gpu-layers"
     )
     bench.changes_nothing(bench.variables())
+
+
+@contextlib.contextmanager
+def gpus_without_driver(host: FaultHost) -> Iterator[None]:
+    """Let the host look as if it had GPUs whose driver does not match its library (a stand-in: the lab has no GPU)."""
+    for name, place, mode in (
+        ("gpus.csv", "/etc/lab-gpu/", "0644"),
+        ("nvidia-smi", "/usr/bin/", "0755"),
+        ("lab-gpu", "/usr/local/sbin/", "0755"),
+    ):
+        host.write(place + name, (GPU_FILES / name).read_text(encoding="utf-8"), mode)
+    host.write("/etc/lab-gpu/fault", f"18\n{MISMATCH}\n")
+    host.run("lab-gpu")
+    try:
+        yield
+    finally:
+        # Without GPUs it takes away what it made, but for what it has mounted.
+        host.run("sed -i 1q /etc/lab-gpu/gpus.csv && lab-gpu; umount /sys/bus/pci/devices /proc/driver")
+        host.run("rm -rf /etc/lab-gpu /run/lab-gpu /usr/local/sbin/lab-gpu /usr/bin/nvidia-smi")
 
 
 # -- parts of them -----------------------------------------------------------------------------------------------------

@@ -50,9 +50,10 @@ def test_plans_each_server_under_its_name() -> None:
 
 
 def test_a_plan_is_what_the_module_takes() -> None:
-    # `unit` is made from `unit_words` by the role's template, and the secrets come apart.
+    # `unit` is made from `unit_words` by the role's template, the secrets come apart, and the rest are the role's own.
     (found,) = plan([CHAT], MODELS, "/srv/models").values()
-    assert set(found) - {"unit_words"} | {"unit", "secrets", "state"} == set(server.ARGUMENTS)
+    others = {"unit", "secrets", "state", "keep_failed", "generations"}
+    assert set(found) - {"unit_words"} | others == set(server.ARGUMENTS)
 
 
 def test_plans_take_images_from_the_mirror() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient, Retry
+from ansible_collections.llmops.serving.plugins.module_utils._model_http import HttpClient, HttpError, Retry
 from ansible_collections.llmops.serving.plugins.module_utils._model_hub import Hub, Listing, git_login
 from ansible_collections.llmops.serving.plugins.module_utils._model_select import TreeFile
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError, ModelSpec
@@ -238,3 +238,17 @@ def test_listing(fake: FakeHub) -> None:
 @pytest.mark.parametrize(("token", "login"), [("hf_x", ("token", "hf_x")), ("user:pass:word", ("user", "pass:word"))])
 def test_git_login(token: str, login: tuple[str, str]) -> None:
     assert git_login(token) == login
+
+
+@pytest.mark.parametrize(
+    ("detail", "remedy"),
+    [
+        ("unable to get local issuer certificate", "set serving_ca"),
+        ("self-signed certificate", "set serving_ca"),
+        ("certificate is not yet valid", "set the clock of the host"),
+        ("certificate has expired", "set the clock of the host"),
+    ],
+)
+def test_a_certificate_that_is_refused(fake: FakeHub, detail: str, remedy: str) -> None:
+    said = str(hub_of(fake)._no_answer(spec_of(), HttpError("tls", "hub.example", detail)))
+    assert said.startswith(f"serving_hub_url: the certificate of hub.example is not trusted ({detail}); {remedy}")

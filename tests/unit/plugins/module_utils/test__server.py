@@ -251,6 +251,33 @@ def test_an_engine_that_dies_is_diagnosed_by_its_log(world: World, tmp_path: Pat
     assert world.running.startswith("first")
 
 
+@pytest.mark.parametrize(
+    ("log", "cause", "remedy"),
+    [
+        (["E unknown model architecture: 'x'"], "no x", "other model"),
+        ([], "Job for llmops-chat.service failed", "read journalctl -u llmops-chat.service on the host"),
+    ],
+)
+def test_a_unit_that_cannot_be_started_is_diagnosed_too(  # noqa: PLR0913, PLR0917  the words of a table
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: list[str], cause: str, remedy: str
+) -> None:
+    server(tmp_path).apply()
+    restart = _unit.Unit.restart
+
+    def fail(unit: _unit.Unit) -> None:
+        if "second" in world.unit_file.read_text(encoding="utf-8"):
+            raise CommandError("Job for llmops-chat.service failed")
+        restart(unit)
+
+    monkeypatch.setattr(_unit.Unit, "restart", fail)
+    monkeypatch.setattr(_unit.Unit, "log", lambda *_, **__: log)
+    with pytest.raises(ServerError) as caught:
+        server(tmp_path, unit="second").apply()
+    assert (caught.value.check, caught.value.cause) == ("start", cause)
+    assert caught.value.remedy.startswith(remedy)
+    assert caught.value.rolled_back
+
+
 def test_an_engine_that_lives_is_given_time_for_its_last_words(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
