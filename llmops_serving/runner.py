@@ -262,7 +262,9 @@ def run_playbook(
     if runner.rc == 127:  # noqa: PLR2004 - the shell's number for a command that does not exist
         msg = "ansible-playbook was not found: install ansible-core in the environment of llmops"
         raise DriverError(msg)
-    return Outcome(int(runner.rc), tuple(watch.events), time.monotonic() - began, interrupt.requests > 0)
+    # One that is stopped before Ansible runs has no exit code.
+    rc = 1 if runner.rc is None else int(runner.rc)
+    return Outcome(rc, tuple(watch.events), time.monotonic() - began, interrupt.requests > 0)
 
 
 def _options(run: PlaybookRun) -> list[str]:

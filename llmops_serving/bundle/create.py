@@ -12,8 +12,8 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.llmops.serving.plugins.module_utils._model_files import human
 from ansible_collections.llmops.serving.plugins.module_utils._clock import now
+from ansible_collections.llmops.serving.plugins.module_utils._model_files import human
 from ansible_collections.llmops.serving.plugins.module_utils._model_spec import ModelError
 from ansible_collections.llmops.serving.plugins.module_utils._model_store import Store
 from llmops_serving.bundle.checksums import hash_files

@@ -107,10 +107,10 @@ def explained(failure: GateError, evidence: Evidence, asked: dict[str, t.Any]) -
     if failure.died:
         why = diagnose(lines, rules)
         cause, remedy = why.cause, why.remedy
-    elif failure.broke:
-        # It answers that it cannot: the reason is in its log alone.
-        known = matched(lines, rules)
-        words = known.cause if known else last_words(evidence.log)
+    else:
+        # Some answers say it all; of one that says that it cannot, the reason is in the log alone.
+        known = matched([cause], rules) or (matched(lines, rules) if failure.broke else None)
+        words = known.cause if known else last_words(evidence.log) if failure.broke else ""
         cause = "{}; {} says: {}".format(cause, asked["engine"], words) if words else cause
         remedy = known.remedy if known else remedy
     error = ServerError(failure.check, cause, remedy, evidence.log[-30:], failure.probes)

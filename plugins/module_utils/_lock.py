@@ -45,9 +45,8 @@ def server_lock(name: str, wait: bool = True, patience: float = 10, what: str = 
         yield
         return
     LOCK_DIR.mkdir(parents=True, exist_ok=True)
-    handle = os.open(str(_path(name)), os.O_RDWR | os.O_CREAT, 0o600)
+    handle = _acquire(name, patience)
     try:
-        _acquire(handle, name, patience)
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(_ourselves(what)).encode(), 0)
         yield
@@ -101,16 +100,30 @@ def _read(handle: int) -> dict[str, t.Any]:
     return words
 
 
-def _acquire(handle: int, name: str, patience: float) -> None:
+def _acquire(name: str, patience: float) -> int:
     until = time.monotonic() + patience
     while True:
+        handle = os.open(str(_path(name)), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
         except BlockingIOError:
+            words = _read(handle)
+            os.close(handle)
             if time.monotonic() > until:
-                raise LockError(_told(_read(handle), name)) from None
+                raise LockError(_told(words, name)) from None
             time.sleep(0.2)
+            continue
+        if _is_there(handle, name):
+            return handle
+        # Whoever held it removed the file with the server: others lock another one by now.
+        os.close(handle)
+
+
+def _is_there(handle: int, name: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), _path(name).stat())
+    except OSError:
+        return False
 
 
 def _told(words: dict[str, t.Any], name: str) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.faults.state import State
 
 REGISTRY = "registry.lab:5000"
+#: A rule of iptables under which nothing gets to the registry.
+NO_WAY = "OUTPUT -p tcp --dport 5000 -j REJECT --reject-with tcp-reset"
 STORE = "/var/lib/llmops/models"
 SERVERS = "/var/lib/llmops/servers"
 #: A second model beside the chat's, large enough to be interrupted.
@@ -79,6 +81,16 @@ class Bench:
         """Make the host serve as it did before any fault, and see that it does."""
         self.site.apply(self.variables()).went_well()
         return self.host.wait_until_served().must_serve()
+
+    def tidy(self) -> None:
+        """Take away what a fault leaves whose test failed half-way."""
+        self.host.run(
+            f"umount -l {STORE} {SERVERS} /mnt/small; pkill -f 'http.server [8]090'; rm -rf {STORE}/.partial/*; "
+            f"find {STORE} -mindepth 1 -maxdepth 1 -type d ! -name tiny-chat ! -name .partial -exec rm -rf {{}} +; "
+            "systemctl disable --now llmops-vectors; rm -rf /etc/systemd/system/llmops-vectors.service; "
+            f"rm -rf {SERVERS}/vectors; while iptables -D {NO_WAY}; do true; done",
+            check=False,
+        )
 
     def changes_nothing(self, variables: Mapping[str, Any]) -> Told:
         """A run that finds all done, and so it is."""

@@ -55,9 +55,9 @@ def first_served(fault_host: FaultHost, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def bench(first_served: Bench) -> Iterator[Bench]:
     """Give the host as it served before any fault, and leave nothing of a fault behind."""
-    state = first_served.host.look()
+    first_served.tidy()
     try:
-        state.must_serve().must_run("--ctx-size 512", "/models/tiny-chat/")
+        first_served.host.look().must_serve().must_run("--ctx-size 512", "/models/tiny-chat/")
     except AssertionError:
         first_served.served()
     yield first_served

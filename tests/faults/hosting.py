@@ -10,7 +10,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
-from tests.faults.bench import LARGE, REGISTRY, SERVERS, STORE, large_model
+from tests.faults.bench import LARGE, NO_WAY, REGISTRY, SERVERS, STORE, large_model
 from tests.faults.runs import ROOT
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def port_taken(bench: Bench) -> None:
         assert re.search("python3", said.reasons)
         bench.put_back(bench.variables(port=8090), "8090", "port", play=True)
     finally:
-        bench.host.run("pkill -f 'http.server 8090'")
+        bench.host.run("pkill -f 'http.server [8]090'")
     bench.changes_nothing(bench.variables())
 
 
@@ -121,7 +121,7 @@ def gpu_missing(bench: Bench) -> None:
     on_gpus = bench.variables() | {"serving_accelerator": "cuda"}
     bench.refused(on_gpus, "serving_accelerator: cuda", "cpu|driver")
     with gpus_without_driver(bench.host):
-        bench.refused(on_gpus, "version mismatch", "reboot|driver")
+        bench.refused(on_gpus, "the driver's module is .* and its library of another version", "restart the host")
     bench.put_back(
         bench.variables(options={"n-gpu-layers": 99}), "found no GPU and computes on the CPU", "n-gpu-layers"
     )
@@ -167,15 +167,18 @@ def small_disk(host: FaultHost, folder: str, size: str) -> Iterator[Callable[[],
     try:
         yield fill
     finally:
-        host.run(f'rm -f /mnt/small/filler; umount {folder}; rsync() {{ cp -a --update "$@"; }}; umount -l /mnt/small')
+        # Those who hold something of it open keep it until they end.
+        host.run(
+            f"rm -f /mnt/small/filler && umount -l {folder} && find {folder} -mindepth 1 -delete "
+            f"&& cp -a /mnt/small/. {folder}/ && umount -l /mnt/small"
+        )
 
 
 @contextlib.contextmanager
 def no_way_to_registry(host: FaultHost) -> Iterator[None]:
     """Let nothing get to the registry's port."""
-    rule = "OUTPUT -p tcp --dport 5000 -j REJECT --reject-with tcp-reset"
-    host.run(f"iptables -I {rule}")
+    host.run(f"iptables -I {NO_WAY}")
     try:
         yield
     finally:
-        host.run(f"iptables -D {rule}")
+        host.run(f"iptables -D {NO_WAY}")

@@ -57,7 +57,7 @@ class Told:
 
     def went_well(self, *, changed: bool | None = None) -> Told:
         """It ended well, and changed something or nothing."""
-        assert self.code == 0, f"exit code {self.code}: {self.reasons or self.text[-3000:]}"
+        assert self.code == 0, f"exit code {self.code}: {self.reasons or self.text[-800:]}"
         if changed is not None:
             assert self.document["changed"] is changed, f"changed is {self.document['changed']}: {self._steps()}"
         return self
@@ -69,7 +69,7 @@ class Told:
 
     def failed(self, *patterns: str) -> Told:
         """It failed, and said all of this about it: cause, and remedy with its variable."""
-        assert self.code == 1, f"exit code {self.code}: {self.reasons or self.text[-3000:]}"
+        assert self.code == 1, f"exit code {self.code}: {self.reasons or self.text[-800:]}"
         missing = [pattern for pattern in patterns if not re.search(pattern, self.reasons)]
         assert not missing, f"{missing} is not said by:\n{self.reasons}"
         return self

@@ -88,7 +88,7 @@ def test_interruption(interrupted: Bench, case: dict[str, Any]) -> None:
     bench, host = interrupted, interrupted.host
     hold: Callable[[Bench], Frozen] = globals()[f"at_{case['at']}"]
     strike: Callable[[Bench, Run], None] = globals()[case["what"]]
-    want = bench.other_than(host.look())
+    want = bench.other_than(host.look().must_serve())
     with small_disk(host, SERVERS, "4m") if case["what"] == "disk_full" else contextlib.nullcontext():
         before = host.look()
         held = hold(bench)

@@ -101,3 +101,23 @@ def test_the_holder_is_known_as_long_as_it_holds() -> None:
         assert found is not None
         assert (found["pid"], found["what"]) == (os.getpid(), "watching")
     assert holder("chat") is None
+
+
+def test_a_lock_whose_file_was_removed_with_the_server_keeps_nobody_apart_and_is_taken_anew(folder: Path) -> None:
+    held, seen = threading.Event(), []
+
+    def remove() -> None:
+        with server_lock("chat", what="removing"):
+            held.set()
+            time.sleep(0.5)
+            (folder / "llmops-chat.lock").unlink()
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    assert held.wait(10)
+    with server_lock("chat", patience=10):
+        seen.append(holder("chat"))
+        with pytest.raises(LockError), server_lock("chat", patience=0):
+            pytest.fail("two held the lock")
+    thread.join()
+    assert seen[0] is not None
