@@ -26,14 +26,14 @@ MISMATCH = "Failed to initialize NVML: Driver/library version mismatch\nNVML lib
 
 def disk_full(bench: Bench) -> None:
     """No room for the model: refused before its first byte, with numbers. None for the generation: left alone."""
-    with small_disk(bench.host, STORE, "90m"):
+    with small_disk(bench.host, STORE, "90m", carry_back=False):
         want = bench.variables(models=large_model())
         bench.refused(want, r"serving_model_dir|disk", r"[\d.]+ [MG]iB", "free")
         assert not bench.host.run(f"ls {STORE}/.partial")
         assert not [path for path in bench.host.look().store if path.startswith(LARGE)]
     with small_disk(bench.host, SERVERS, "1m") as fill:
         fill()
-        bench.refused(bench.variables(context_length=768), "No space left", SERVERS)
+        bench.refused(bench.variables(context_length=768), "No space left", "/var/lib/llmops")
     bench.changes_nothing(bench.variables())
 
 
@@ -151,7 +151,7 @@ def gpus_without_driver(host: FaultHost) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def small_disk(host: FaultHost, folder: str, size: str) -> Iterator[Callable[[], None]]:
+def small_disk(host: FaultHost, folder: str, size: str, *, carry_back: bool = True) -> Iterator[Callable[[], None]]:
     """Put a small file system in the place of a folder, with what is in it; gives what fills it up.
 
     What is there at the end is carried back, but for what fills it.
@@ -169,8 +169,9 @@ def small_disk(host: FaultHost, folder: str, size: str) -> Iterator[Callable[[],
     finally:
         # Those who hold something of it open keep it until they end.
         host.run(
-            f"rm -f /mnt/small/filler && umount -l {folder} && find {folder} -mindepth 1 -delete "
-            f"&& cp -a /mnt/small/. {folder}/ && umount -l /mnt/small"
+            f"rm -f /mnt/small/filler && umount -l {folder}"
+            + (f" && find {folder} -mindepth 1 -delete && cp -a /mnt/small/. {folder}/" if carry_back else "")
+            + " && umount -l /mnt/small"
         )
 
 

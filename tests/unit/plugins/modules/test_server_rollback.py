@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.llmops.serving.plugins.module_utils import _lock
 from ansible_collections.llmops.serving.plugins.modules import server_rollback
@@ -68,8 +69,14 @@ def unit(host: PlayedHost) -> str:
 
 
 def test_back_to_what_served_before(
-    host: PlayedHost, capsys: pytest.CaptureFixture[str], signals: list[tuple[int, Any]]
+    host: PlayedHost,
+    capsys: pytest.CaptureFixture[str],
+    signals: list[tuple[int, Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A process that has loaded parts of the controller warns elsewhere than in the result.
+    warned: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _self, text, *_, **__: warned.append(text))
     with engine(OLD_KEY) as running:
         store = have(host, 1024, port_of(running), OLD_KEY)
         have(host, 512, port_of(running), KEY)
@@ -89,7 +96,7 @@ def test_back_to_what_served_before(
     assert current
     assert (current.number, unit(host)) == (1, current.unit)
     assert "--ctx-size 1024" in unit(host)
-    assert "inventory stays as it is" in str(result["warnings"])
+    assert "inventory stays as it is" in str(warned)
     assert result["engine"] == "llama_cpp"
     assert signals == [(signal.SIGHUP, signal.SIG_IGN), (signal.SIGINT, signal.SIG_IGN)]
 
@@ -184,7 +191,7 @@ def test_every_word_of_a_success_is_documented(host: PlayedHost, capsys: pytest.
         have(host, 2, port_of(running))
         _status, result, _text = run_main(server_rollback, capsys, name="chat", _ansible_diff=True)
     documented = yaml.safe_load(server_rollback.RETURN)
-    assert set(result) - set(documented) == {"changed", "diff", "invocation", "warnings"}
+    assert set(result) - set(documented) <= {"changed", "diff", "invocation", "warnings"}
 
 
 def test_options_are_those_of_the_documentation() -> None:
