@@ -8,7 +8,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab lab-down lab-shell lint types unit test faults clean
+.PHONY: help lab lab-down lab-shell lint types unit test faults causes clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ test: lint types ## Run all tests: lint, types, unit, sanity, build, the engines
 
 faults: $(VENV)/installed ## Let twenty faults happen to a host, and interrupt a change of its server at each step (docs/faults.md)
 	pytest tests/faults/test_table.py tests/faults/test_faults.py tests/faults/test_interruptions.py
+
+causes: $(VENV)/installed ## Cause what the doctor and the watchdog know on each engine, and look for planted keys (docs/doctor.md)
+	pytest tests/faults/test_doctor.py tests/faults/test_watchdog.py tests/faults/test_secrets.py
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .ansible .mypy_cache .pytest_cache .ruff_cache dist
