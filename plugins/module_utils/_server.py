@@ -129,20 +129,12 @@ class Server:
         """
         current = self.store.current()
         if current is not None and self.same(current):
+            # Of a run that was killed while it wrote: there may be a secret in it.
+            self.store.drop_leftovers()
             return self.confirm(current)
         image = self._image(current)
         self._demand()
-        if self.asked.get("cache"):
-            make_cache(Path(self.asked["cache"]), self.secrets.owner)
-        generation = self._cut_off(image)
-        if generation is None:
-            self.store.drop_leftovers()
-            generation = self.store.add(self.asked, image, self.secrets)
-            try:
-                self._examine(generation)
-            except ServerError:
-                self.store.drop(generation)
-                raise
+        generation = self._prepare(image)
         probes = self._switch(current, generation)
         return self._outcome("updated" if current else "created", generation, probes)
 
@@ -232,6 +224,29 @@ class Server:
             ) from exc
         finally:
             self.seconds["pull"] = time.monotonic() - began
+
+    def _prepare(self, image: str) -> Generation:
+        """Write the new generation, unless a run before has done so already."""
+        try:
+            if self.asked.get("cache"):
+                make_cache(Path(self.asked["cache"]), self.secrets.owner)
+            generation = self._cut_off(image)
+            if generation is not None:
+                return generation
+            self.store.drop_leftovers()
+            generation = self.store.add(self.asked, image, self.secrets)
+        except OSError as exc:
+            raise ServerError(
+                "generation",
+                f"it cannot be written: {exc}",
+                f"make room in {self.store.directory.parent}, and run again; nothing was touched",
+            ) from exc
+        try:
+            self._examine(generation)
+        except ServerError:
+            self.store.drop(generation)
+            raise
+        return generation
 
     def _image_of(self, generation: Generation) -> None:
         """Bring the very image of a generation that is kept, where the host has it no more."""
@@ -328,7 +343,9 @@ class Server:
             self.store.keep(generation, self.keep)
         except OSError as exc:
             raise ServerError(
-                "record", f"it cannot be written down that the server is good: {exc}", "make room in /var/lib/llmops"
+                "record",
+                f"it cannot be written down that the server is good: {exc}",
+                f"make room in {self.store.directory.parent}",
             ) from exc
 
     def _undo(self, previous: Generation | None, generation: Generation) -> None:

@@ -106,18 +106,21 @@ class Bench:
         self.host.look().must_be_untouched_since(before)
         return told
 
-    def put_back(self, variables: Mapping[str, Any], *patterns: str, play: bool = False) -> Told:
+    def refused_by_role(self, variables: Mapping[str, Any], *words: str) -> None:
+        """The role `engine` alone, as after a preflight that saw nothing, refuses and leaves the server as it is."""
+        before = self.host.look()
+        told = self.site.apply_engine(variables)
+        assert told.code, "it was taken"
+        missing = [word for word in words if word not in " ".join(told.text.split())]
+        assert not missing, f"{missing} is not said by:\n{told.text[-3000:]}"
+        self.host.look().must_be_untouched_since(before)
+
+    def put_back(self, variables: Mapping[str, Any], *patterns: str) -> Told:
         """A change that fails behind the stop: it says why and what to do, and the generation before serves again."""
         before = self.host.look()
-        told = self.site.apply_engine(variables) if play else self.site.apply(variables)
-        if play:
-            said = " ".join(told.text.split())
-            assert told.code, "the change was taken"
-            assert all(pattern in said for pattern in patterns), f"{patterns} in {said[-3000:]}"
-        else:
-            told.failed(*patterns)
-            assert told.server()["rolled_back"] is True
-            assert told.server()["seconds"]["away"] > 0
+        told = self.site.apply(variables).failed(*patterns)
+        assert told.server()["rolled_back"] is True
+        assert told.server()["seconds"]["away"] > 0
         after = self.host.look().must_serve()
         assert after.current == before.current, "another generation is current"
         assert after.container != before.container, "it was never stopped, so nothing was put back"

@@ -45,7 +45,7 @@ def two_runs_at_once(bench: Bench) -> None:
     second = bench.site.apply(bench.variables(context_length=256))
     holder = bench.host.look().seen["holder"]
     assert holder, "nobody holds the lock"
-    second.failed("lock", r"process \d+ .*server chat", r"since \S*\d\d:\d\d:\d\d", "run again")
+    second.failed("lock", r"process \d+ .*server chat", r"since \S+ \d\d:\d\d:\d\d", "run again")
     assert not first.ended
     engine.thaw()
     first.told().went_well(changed=True)

@@ -40,32 +40,35 @@ def disk_full(bench: Bench) -> None:
 def registry_down(bench: Bench) -> None:
     """No registry: what runs is left alone, what is there is used, and only what must be pulled is refused."""
     image = bench.image_by_digest(bench.host.look())
+    missing = image.partition("@")[0] + ":server-none"
+    named = bench.variables(image=image, context_length=768)
     with no_way_to_registry(bench.host):
-        bench.refused(bench.variables(image=image), REGISTRY, r"serving_servers\['chat'\]\.image|serving_registries")
+        bench.refused(bench.variables(image=missing), REGISTRY, r"serving_servers\['chat'\]\.image|serving_registries")
         bench.changes_nothing(bench.variables())
-        bench.site.apply(bench.variables(context_length=768)).went_well(changed=True)
+        # By its digest it is here.
+        bench.site.apply(named).went_well(changed=True)
         bench.host.look().must_serve().must_run("--ctx-size 768")
-    # Gone between the preflight and the pull.
+    # Gone between the preflight and the pull of the tag.
     before = bench.host.look()
     pull = bench.host.freeze("docker pull")
-    run = bench.site.start(bench.variables(image=image, context_length=768))
+    run = bench.site.start(bench.variables())
     pull.wait()
     with no_way_to_registry(bench.host):
         pull.thaw()
-        run.told().failed("pull", REGISTRY, "serving_registries|image")
+        run.told().failed("pull", REGISTRY, "serving_registries")
     bench.host.look().must_be_untouched_since(before)
     bench.served()
 
 
 def port_taken(bench: Bench) -> None:
-    """Another program has the port: named by the preflight. Taken a moment later: the old generation comes back."""
+    """Another program has the port: named by the preflight, and, taken a moment later, before anything is stopped."""
     bench.host.start("exec -a port-thief python3 -m http.server 8090 --bind 127.0.0.1")
     listening = "ss -ltn | grep -c 127.0.0.1:8090"
     bench.host.wait_for("the thief's port", lambda: bench.host.run(listening, check=False).strip() == "1")
     try:
         said = bench.refused(bench.variables(port=8090), r"serving_servers\['chat'\]\.port: 8090", r"process \d+")
         assert re.search("python3", said.reasons)
-        bench.put_back(bench.variables(port=8090), "8090", "port", play=True)
+        bench.refused_by_role(bench.variables(port=8090), "8090", "process", "set port of the server")
     finally:
         bench.host.run("pkill -f 'http.server [8]090'")
     bench.changes_nothing(bench.variables())

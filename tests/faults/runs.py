@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,6 +16,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from llmops_serving.runner import descendants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,14 +111,11 @@ class Run:
         return Told(self.process.returncode, document, err + out)
 
     def kill(self) -> None:
-        """End the whole of it at once."""
-        self.signal(signal.SIGKILL)
+        """End the whole of it at once, Ansible's workers too, which have sessions of their own."""
+        for pid in (self.process.pid, *descendants(self.process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.communicate()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all of its processes."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, number)
 
     @property
     def ended(self) -> bool:

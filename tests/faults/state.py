@@ -53,7 +53,8 @@ class State:
         Where the host was cut off (not `settled`), what was begun may lie there until the next run takes it away.
         """
         seen = self.seen
-        half_done = self._half_done() if settled else []
+        half_done = self._half_done()
+        left = [path for path in seen["left"] if settled or not any(f"/{name}/" in path for name in half_done)]
         good = seen["generations"].get(self.current, {})
         wrong = [
             what
@@ -69,8 +70,8 @@ class State:
                 ("the engine has a file mapped that the store has not", all(seen["engine_maps"].values())),
                 (f"the answer is {self.answer!r}", SENSIBLE.search(self.answer)),
                 (f"the lock is held: {seen['holder']}", not seen["holder"]),
-                (f"left over: {', '.join(seen['left'])}", not seen["left"]),
-                (f"half-done: {', '.join(half_done)}", not half_done),
+                (f"left over: {', '.join(left)}", not left),
+                (f"half-done: {', '.join(half_done)}", not (half_done and settled)),
             )
             if not right
         ]

@@ -406,7 +406,7 @@ def test_a_full_disk_leaves_no_half_generation(world: World, tmp_path: Path, mon
         write(path, text, mode)
 
     monkeypatch.setattr(_generations, "write_atomically", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ServerError, match=rf"generation: .*No space left on device; make room in {tmp_path}/servers"):
         server(tmp_path, unit="second").apply()
     assert server(tmp_path).store.numbers() == [1]
     assert world.running.startswith("first")
@@ -484,6 +484,28 @@ def test_a_process_killed_after_the_last_step_leaves_nothing_to_do(world: World,
     assert _change.recover("chat") == ""
     assert server(tmp_path, unit="second").apply()["action"] == "unchanged"
     assert world.running.startswith("second")
+
+
+def test_what_was_killed_while_it_was_written_does_not_stay(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server(tmp_path).apply()
+    write = _generations.write_atomically
+
+    def killed(path: Path, text: str, mode: int) -> None:
+        if path.name == "unit":
+            raise KilledError
+        write(path, text, mode)
+
+    monkeypatch.setattr(_generations, "write_atomically", killed)
+    with pytest.raises(KilledError):
+        server(tmp_path, unit="second", key="new-key").apply()
+    monkeypatch.setattr(_generations, "write_atomically", write)
+    assert (tmp_path / "servers/chat/0002/secrets/api-key").exists()
+    # The next run wants what serves already.
+    assert server(tmp_path).apply()["action"] == "unchanged"
+    assert server(tmp_path).store.numbers() == [1]
+    assert world.running.startswith("first")
 
 
 def test_a_full_disk_does_not_prevent_the_way_back(

@@ -283,8 +283,9 @@ def test_a_disk_without_room_is_told(
     monkeypatch.setattr("ansible_collections.llmops.serving.plugins.module_utils._generations.write_atomically", full)
     status, result, text = run_main(server, capsys, **wanted(host, key=KEY))
     assert (status, result["action"]) == (1, "failed")
-    assert (result["failed_check"], result["cause"]) == ("host", "[Errno 28] No space left on device")
-    assert "journalctl" in result["remedy"]
+    assert result["failed_check"] == "generation"
+    assert result["cause"] == "it cannot be written: [Errno 28] No space left on device"
+    assert f"make room in {host.state_dir}" in result["remedy"]
     assert host.files() == ["lock/llmops-chat.lock"]
     assert KEY not in text
 
