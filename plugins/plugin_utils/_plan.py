@@ -39,8 +39,9 @@ SECRETS: t.Final = "/run/secrets/llmops"
 MODELS: t.Final = "/models"
 FILES: t.Final = "/run/llmops"
 CACHE: t.Final = "/cache"
-# Where the module `server` keeps what an engine compiled, from one start to the next.
-CACHE_DIR: t.Final = "/var/lib/llmops/servers/{name}/cache"
+# Where the module `server` keeps all that it keeps, and what an engine compiled, from one start to the next.
+STATE: t.Final = "/var/lib/llmops"
+CACHE_DIR: t.Final = STATE + "/servers/{name}/cache"
 CHAT_TEMPLATE: t.Final = "chat-template.jinja"
 # What the module `server` puts in once it knows: the directory of the generation and the image by digest.
 GENERATION: t.Final = "@GENERATION@"
@@ -125,6 +126,8 @@ def server_plan(server: Mapping[str, t.Any], site: Site) -> dict[str, t.Any]:
             # By the names in the inventory: what clients call them may be anything, and a unit's text may not.
             "models": [spec.name for spec in specs],
             "stop_seconds": definition["stop_seconds"],
+            # File systems that must be there first: what the collection keeps, and the model store.
+            "mounts": list(dict.fromkeys([STATE, site.model_dir])),
             "firewall": firewall(server),
             # The specification of CDI is made anew at each boot.
             "after": ["nvidia-cdi-refresh.service"] if container.gpus and site.gpu_way == "cdi" else [],
