@@ -138,30 +138,21 @@ class Server:
         probes = self._switch(current, generation)
         return self._outcome("updated" if current else "created", generation, probes)
 
-    def rollback(self, number: int | None = None) -> dict[str, t.Any]:
+    def rollback(self, target: Generation) -> dict[str, t.Any]:
         """Make an earlier generation serve again, gated as any change.
 
         Args:
-            number: Which one; the newest of the good ones that does not serve if None.
+            target: Which one, as `_rollback.choose` gives it.
 
         Returns:
             As `apply`, with the action `rolled_back`.
 
         Raises:
-            ServerError: There is no such generation, or it does not serve; then what served before serves again.
+            ServerError: It does not serve; then what served before serves again.
         """
-        current, good = self.store.current(), self.store.good()
-        there = ", ".join(str(generation.number) for generation in good) or "no other"
-        if number is not None and current and number == current.number:
+        current = self.store.current()
+        if current and target.number == current.number:
             return Server.of(self.name, current).confirm(current)
-        target = good[-1] if number is None and good else self.store.read(number) if number is not None else None
-        if target is None:
-            asked = "an earlier generation" if number is None else f"generation {number}"
-            raise ServerError(
-                "generation",
-                f"the host has not kept {asked} of server {self.name} ({there} is there)",
-                "name one that llmops history shows",
-            )
         server = Server.of(self.name, target)
         # What is told of it, and what has to be looked after, is asked of this one.
         server.unit, server.seconds, server.keep = self.unit, self.seconds, self.keep

@@ -218,7 +218,7 @@ def act(module: AnsibleModule, server: Server, result: dict[str, t.Any]) -> None
         return
     # Nothing new is made, so nothing old has to go.
     server.keep = len(server.store.numbers())
-    result.update(server.rollback(target.number))
+    result.update(server.rollback(target))
     if not is_current:
         module.warn(
             f"the inventory stays as it is: an apply brings {server.name} back to what it says, so change it there too"

@@ -25,6 +25,7 @@ from ansible_collections.llmops.serving.plugins.module_utils import (
 from ansible_collections.llmops.serving.plugins.module_utils._command import CommandError, Completed
 from ansible_collections.llmops.serving.plugins.module_utils._gate import GateError
 from ansible_collections.llmops.serving.plugins.module_utils._generations import Secrets
+from ansible_collections.llmops.serving.plugins.module_utils._rollback import choose
 from ansible_collections.llmops.serving.plugins.module_utils._server import Server
 from ansible_collections.llmops.serving.plugins.module_utils._server_error import ServerError
 from ansible_collections.llmops.serving.plugins.module_utils._unit import UnitState
@@ -607,24 +608,15 @@ def test_both_causes_are_told_apart(world: World, tmp_path: Path) -> None:
 def test_a_rollback_makes_an_earlier_generation_serve(world: World, tmp_path: Path) -> None:
     for unit in ("first", "second", "third"):
         server(tmp_path, unit=unit, key=f"{unit}-key").apply()
-    outcome = server(tmp_path).rollback()
+    outcome = server(tmp_path).rollback(choose("chat", None))
     assert (outcome["action"], outcome["changed"], outcome["generation"]) == ("rolled_back", True, 2)
     assert world.running.startswith("second")
     assert world.gates[-1][1] == "second-key"
-    assert server(tmp_path).rollback(1)["generation"] == 1
-    assert server(tmp_path).rollback(1)["action"] == "unchanged"
+    assert server(tmp_path).rollback(choose("chat", 1))["generation"] == 1
+    assert server(tmp_path).rollback(choose("chat", 1))["action"] == "unchanged"
     assert server(tmp_path).store.numbers() == [1, 2, 3]
     # The newest that served, not the one before in number.
-    assert server(tmp_path).rollback()["generation"] == 3
-
-
-@pytest.mark.parametrize("number", [None, 7])
-def test_a_rollback_to_what_is_not_there_touches_nothing(world: World, tmp_path: Path, number: int | None) -> None:
-    server(tmp_path).apply()
-    world.done.clear()
-    with pytest.raises(ServerError, match=r"generation: the host has not kept .*llmops history"):
-        server(tmp_path).rollback(number)
-    assert world.done == []
+    assert server(tmp_path).rollback(choose("chat", None))["generation"] == 3
 
 
 def test_a_rollback_that_fails_keeps_both(world: World, tmp_path: Path) -> None:
@@ -632,7 +624,7 @@ def test_a_rollback_that_fails_keeps_both(world: World, tmp_path: Path) -> None:
     server(tmp_path, unit="second").apply()
     world.bad_units.add("first")
     with pytest.raises(ServerError, match="generation 2 serves again"):
-        server(tmp_path).rollback()
+        server(tmp_path).rollback(choose("chat", None))
     assert world.running.startswith("second")
     assert server(tmp_path).store.numbers() == [1, 2]
 
