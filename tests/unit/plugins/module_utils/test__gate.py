@@ -253,6 +253,29 @@ def test_a_server_that_answers_without_its_key_fails() -> None:
     assert "Authorization" not in server.requests[-1].headers
 
 
+ROUTES = [
+    {"path": "/v1/chat/completions", "method": "POST", "kind": "inference"},
+    {"path": "/v1/models", "method": "GET", "kind": "info"},
+    {"path": "/rerank", "method": "POST", "kind": "inference", "open": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("exposed", "accepted", "closed"), [(True, [], False), (True, ["/rerank"], True), (False, [], True)]
+)
+def test_a_server_that_others_reach_must_refuse_strangers(exposed: bool, accepted: list[str], closed: bool) -> None:
+    with engine("hunter2") as server:
+        server.routes["POST /rerank"] = as_json({"results": []})
+        asked = gate(port_of(server), key="hunter2", exposed=exposed, routes=ROUTES, accept_open_routes=accepted)
+        if closed:
+            assert [probe["ok"] for probe in asked.run()] == [True]
+            return
+        with pytest.raises(GateError) as caught:
+            asked.run()
+    assert (caught.value.check, caught.value.cause) == ("security", "POST /rerank answers 200 with no key")
+    assert "accept_open_routes to [/rerank]" in caught.value.remedy
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_either_refusal_shows_that_the_key_is_taken(status: int) -> None:
     def guard(request: Request) -> Reply:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -103,21 +104,19 @@ def test_the_holder_is_known_as_long_as_it_holds() -> None:
     assert holder("chat") is None
 
 
-def test_a_lock_whose_file_was_removed_with_the_server_keeps_nobody_apart_and_is_taken_anew(folder: Path) -> None:
-    held, seen = threading.Event(), []
+def test_a_lock_whose_file_went_with_the_server_is_taken_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, flock, calls = folder / "llmops-chat.lock", fcntl.flock, []
 
-    def remove() -> None:
-        with server_lock("chat", what="removing"):
-            held.set()
-            time.sleep(0.5)
-            (folder / "llmops-chat.lock").unlink()
+    def removed_first(handle: int, how: int) -> None:
+        # Whoever held it removes the file between our opening it and our locking it.
+        if not calls:
+            place.unlink()
+        calls.append(how)
+        flock(handle, how)
 
-    thread = threading.Thread(target=remove)
-    thread.start()
-    assert held.wait(10)
-    with server_lock("chat", patience=10):
-        seen.append(holder("chat"))
+    monkeypatch.setattr(fcntl, "flock", removed_first)
+    with server_lock("chat"):
+        assert place.exists(), "others would lock another file"
         with pytest.raises(LockError), server_lock("chat", patience=0):
             pytest.fail("two held the lock")
-    thread.join()
-    assert seen[0] is not None
+    assert len(calls) == 3
