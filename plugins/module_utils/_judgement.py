@@ -108,8 +108,8 @@ def explained(failure: GateError, evidence: Evidence, asked: dict[str, t.Any]) -
         why = diagnose(lines, rules)
         cause, remedy = why.cause, why.remedy
     else:
-        # Some answers say it all; of one that says that it cannot, the reason is in the log alone.
-        known = matched([cause], rules) or (matched(lines, rules) if failure.broke else None)
+        # Of an answer that it cannot the reason is in its log; some answers say it all.
+        known = (matched(lines, rules) if failure.broke else None) or matched([cause], rules)
         words = known.cause if known else last_words(evidence.log) if failure.broke else ""
         cause = "{}; {} says: {}".format(cause, asked["engine"], words) if words else cause
         remedy = known.remedy if known else remedy

@@ -19,7 +19,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._doctor import diag
 from ansible_collections.llmops.serving.plugins.module_utils._gpu_health import gpu_health
 from ansible_collections.llmops.serving.plugins.module_utils._host_ports import listening_ports
 from ansible_collections.llmops.serving.plugins.module_utils._preflight import port_problems
-from llmops_serving.lab import images
+from llmops_serving.lab import Lab, images
 from tests.faults.doctor_run import Fault, Heard, Stage, listening
 
 if t.TYPE_CHECKING:
@@ -65,6 +65,7 @@ def _cases() -> list[Case]:
 
 
 CASES = _cases()
+HOST = "doctor"
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +85,10 @@ def heard(
             _keep(keep, case, said)
         return found
 
+    # Its images and models are built for whoever boots a host that can serve with those engines.
+    lab = Lab()
+    lab.create_host(HOST, engines=sorted({case.fault.engine for case in wanted}))
+    lab.destroy_host(HOST)
     together: dict[str, list[Case]] = {}
     for case in wanted:
         together.setdefault(case.fault.start, []).append(case)
