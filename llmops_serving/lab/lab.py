@@ -151,6 +151,15 @@ class Lab:
         words = ["ssh", "-p", str(facts.ssh_port), *(word for option in options for word in ("-o", option))]
         return subprocess.run([*words, "root@127.0.0.1", *command], check=False).returncode  # noqa: S603  # the caller's own command on the caller's own host
 
+    def docker(self, progress: Progress) -> DockerClient:
+        """Connect to the Docker daemon; one that has to be started is stopped with the lab.
+
+        Raises:
+            LabError: there is no daemon and this machine is not one where it can be started.
+        """
+        with self._alone(progress):
+            return self._ensure_daemon(Reporter(progress))
+
     def status(self) -> LabStatus:
         """Tell what is there, changing nothing."""
         state = self._load_leniently()
@@ -171,6 +180,14 @@ class Lab:
             except (DockerException, requests.RequestException) as error:
                 raise LabError(f"the Docker daemon stopped answering ({error}): see {self.paths.daemon_log}") from error
 
+    def _ensure_daemon(self, reporter: Reporter) -> DockerClient:
+        self.paths.make()
+        state = self.paths.load()
+        client, started = daemon.ensure(self.paths, reporter)
+        if started is not None:
+            self.paths.save(dataclasses.replace(state, daemon_pid=started))
+        return client
+
     # -- up --------------------------------------------------------------------------------------------------------
 
     def _up(self, names: Sequence[str], suite: str, engines: Sequence[str], progress: Progress) -> LabState:
@@ -179,12 +196,8 @@ class Lab:
         images.host(suite)
         reporter = Reporter(progress)
         paths = self.paths
-        paths.make()
+        client = self._ensure_daemon(reporter)
         state = paths.load()
-        client, started = daemon.ensure(paths, reporter)
-        if started is not None:
-            state = dataclasses.replace(state, daemon_pid=started)
-            paths.save(state)
         machine = Machine.probe(MACHINE_ROOT)
         builder = Builder(client, machine, paths, reporter, services.NETWORK)
         fresh = [

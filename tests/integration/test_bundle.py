@@ -23,7 +23,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._registry_names imp
 from llmops_serving.bundle.create import create_bundle
 from llmops_serving.bundle.settings import Settings
 from llmops_serving.bundle.words import Wanted, WantedImage
-from llmops_serving.lab import daemon
+from llmops_serving.lab.lab import Lab
 from tests.unit.llmops_serving.bundle.conftest import bars, served
 from tests.unit.plugins.fake_registry import Registry, serve
 
@@ -39,10 +39,10 @@ ELSEWHERE = "s390x" if HERE != "s390x" else "amd64"
 
 @pytest.fixture
 def docker() -> Iterator[DockerClient]:
-    """A daemon of this machine, which gets no image to keep."""
-    client = None if os.environ.get("DOCKER_HOST") else daemon.connect()
-    if client is None:
-        pytest.skip("no Docker daemon of this machine answers")
+    """A daemon of this machine, which gets no image to keep; the scenarios go on with one that was started for it."""
+    if os.environ.get("DOCKER_HOST"):
+        pytest.skip("a daemon elsewhere cannot pull from this machine's loopback")
+    client = Lab().docker(lambda _stage, message: print(message))
     yield client
     for image in client.images.list(filters={"label": "llmops.test=bundle"}):
         client.images.remove(str(image.id), force=True)
