@@ -50,6 +50,11 @@ class Stream:
         """Fill a buffer; fewer bytes only at the body's end."""
         return self._response.readinto(view)
 
+    def break_off(self) -> None:
+        """Let the thread that reads it get an error, or a body that is too short."""
+        if self._connection is not None:
+            self._pool.break_off(self._connection)
+
     def close(self) -> None:
         """Give the connection back for the next request when the body is read (nearly) to its end, else hang up."""
         connection, self._connection = self._connection, None
@@ -125,11 +130,18 @@ class Connections:
     def hang_up(self) -> None:
         """Break all connections that are at work: threads that wait for an answer, or read one, get an error."""
         with self._lock:
-            sockets = list(self._busy.values())
-        for one in sockets:
+            connections = list(self._busy)
+        for connection in connections:
+            self.break_off(connection)
+
+    def break_off(self, connection: http.client.HTTPConnection) -> None:
+        """Break a connection, if it is at work."""
+        with self._lock:
+            found = self._busy.get(connection)
+        if found is not None:
             with contextlib.suppress(OSError):
                 # Not TLS's own shutdown: after that a reader would get what is still to be deciphered.
-                socket.socket.shutdown(one, socket.SHUT_RDWR)
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
 
     def keep(self, key: str, connection: http.client.HTTPConnection) -> None:
         """Take a connection back."""

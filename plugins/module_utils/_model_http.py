@@ -152,6 +152,7 @@ class HttpClient:
             ca_data: Certificates to trust instead, as PEM.
         """
         self.retry = retry or Retry()
+        self.timeout = timeout
         self.sleep = sleep
         self._connections = Connections(ca_path, timeout, ca_data)
 

@@ -46,6 +46,7 @@ class Claim:
         position: Where the next byte goes.
         end: Where the range ends; None for a source that is read whole, up to its end.
         generation: The content that it belongs to.
+        trickles: Whether its connection was given up for being slow beyond all use.
     """
 
     def __init__(self, position: int, end: int | None, generation: int) -> None:
@@ -53,6 +54,7 @@ class Claim:
         self.start = self.position = position
         self.end = end
         self.generation = generation
+        self.trickles = False
 
 
 class Part:

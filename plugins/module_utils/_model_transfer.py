@@ -53,6 +53,9 @@ _FORGIVEN_AFTER = 1 << 20
 _EXPIRED = (400, 401, 403, 404, 410)
 # A fetch is patient: an outage of a minute costs a minute, not the fetch.
 RETRY = Retry(attempts=8)
+# A connection that brings less than PIECE_MIN bytes in this many times the timeout is given up: each byte that trickles
+# in begins the timeout anew, so a server, or a proxy on the way, could hold a fetch for days.
+_TRICKLE = 2
 # Seconds that a piece should take to read: what a kill loses of a slow connection stays small.
 _PIECE_FAST_S, _PIECE_SLOW_S = 0.01, 0.2
 
@@ -133,6 +136,8 @@ class Transfer:
         self._bytes = 0
         self._threads: list[threading.Thread] = []
         self._workers = 0
+        # Who waits for bytes: since when, and for which answer.
+        self._reading: dict[Claim, tuple[float, Answer]] = {}
 
     def run(self) -> list[Arrived]:
         """Fetch all files.
@@ -197,6 +202,7 @@ class Transfer:
                     return
                 self._changed.wait(_LOOK_S)
             now = time.monotonic()
+            self._break_trickles(now)
             if now - since < _LOOK_S or self._workers >= self._connections:
                 continue
             # Before the first byte nothing tells the network's speed, and a busy processor is no slow network.
@@ -209,6 +215,12 @@ class Transfer:
             if slow >= _SLOW_LOOKS:
                 slow = 0
                 self._grow(min(self._workers * (_GROW - 1), self._connections - self._workers))
+
+    def _break_trickles(self, now: float) -> None:
+        for claim, (since, answer) in list(self._reading.items()):
+            if now - since > _TRICKLE * self._client.timeout and not claim.trickles:
+                claim.trickles = True
+                answer.body.break_off()
 
     def _grow(self, count: int) -> None:
         for _number in range(count):
@@ -323,6 +335,7 @@ class Transfer:
 
     def _request(self, part: Part, address: _Address, place: _Place, claim: Claim) -> None:
         headers = dict(place.headers)
+        claim.trickles = False
         if claim.end is not None:
             headers["Range"] = f"bytes={claim.position}-{claim.end - 1}"
             if part.etag and not part.want.handed_out:
@@ -347,7 +360,7 @@ class Transfer:
         while not self._stopping:
             left = piece if claim.end is None else min(piece, claim.end - claim.position)
             begun = time.monotonic()
-            count = self._read(answer, memoryview(buffer)[:left]) if left else 0
+            count = self._read(answer, claim, memoryview(buffer)[:left], begun) if left else 0
             if not count:
                 break
             if claim.end is None and part.want.size is not None and claim.position + count > part.want.size:
@@ -366,14 +379,23 @@ class Transfer:
         if self._stopping:
             return
         expected = part.size if claim.end is None else claim.end
-        if expected is not None and claim.position < expected:
+        whole = expected is not None and claim.position >= expected
+        if claim.trickles and not whole:
+            slow = f"less than {PIECE_MIN >> 10} KiB came in {_TRICKLE * self._client.timeout:g} s"
+            raise HttpError("network", answer.host, slow)
+        if expected is not None and not whole:
             raise HttpError("network", answer.host, f"truncated: {claim.position} of {part.size} bytes came")
         if claim.end is None:
             part.ended(claim)
 
-    @staticmethod
-    def _read(answer: Answer, view: memoryview) -> int:
+    def _read(self, answer: Answer, claim: Claim, view: memoryview, now: float) -> int:
+        self._reading[claim] = now, answer
         try:
             return answer.body.readinto(view)
         except (OSError, ValueError, http.client.HTTPException) as error:
+            if claim.trickles:
+                # The error is what broke it off.
+                return 0
             raise_network(answer.url, error)
+        finally:
+            del self._reading[claim]

@@ -37,6 +37,7 @@ class Rule:
         claim: Added to Content-Length.
         cut: Bytes of a body after which its connection breaks.
         stall: Seconds without a byte after `cut` bytes, in the place of the break.
+        trickle: Seconds before each further byte after `cut` bytes, in the place of the break.
         flip: Position in the file of a byte that changes on its way; happens once.
     """
 
@@ -54,6 +55,7 @@ class Rule:
     claim: int = 0
     cut: int | None = None
     stall: float = 0.0
+    trickle: float = 0.0
     flip: int | None = None
 
 

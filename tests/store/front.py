@@ -184,8 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, exchange: Exchange, rule: Rule, answer: http.client.HTTPResponse) -> None:
         begin = re.match(r"bytes (\d+)-", answer.getheader("content-range") or "")
         position = int(begin.group(1)) if begin else 0
-        left = rule.cut
-        if left == 0 and not rule.stall:
+        left, breaks = rule.cut, not (rule.stall or rule.trickle)
+        if left == 0 and breaks:
             raise BrokenError
         while piece := answer.read(_PIECE if left is None else min(_PIECE, left)):
             if rule.flip is not None and position <= rule.flip < position + len(piece):
@@ -196,11 +196,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(exchange, piece)
             if left is not None:
                 left -= len(piece)
-                if left == 0 and not rule.stall:
+                if left == 0 and breaks:
                     raise BrokenError
                 if left == 0:
                     time.sleep(rule.stall)
-                    left = None
+                    left = 1 if rule.trickle else None
+                if rule.trickle and left:
+                    time.sleep(rule.trickle)
 
     def _send(self, exchange: Exchange, piece: bytes) -> None:
         view = memoryview(piece)

@@ -37,6 +37,22 @@ def test_connections_fall_silent(place: Place, proxy: Proxy, want: Callable[[str
     finish(place, proxy, want(kind), timeout=1)
 
 
+@pytest.mark.parametrize("kind", ["one", "split"])
+def test_bytes_only_trickle_in(place: Place, proxy: Proxy, want: Callable[[str], Want], kind: str) -> None:
+    proxy.add(Rule("cdn", cut=200_000, trickle=0.1, times=2))
+    finish(place, proxy, want(kind), timeout=1)
+
+
+def test_bytes_only_trickle_in_where_there_are_no_ranges(
+    place: Place, proxy: Proxy, want: Callable[[str], Want]
+) -> None:
+    proxy.add(Rule("cdn", match="GET", ranges=False, cut=200_000, trickle=0.1, times=1))
+    proxy.add(Rule("cdn", ranges=False))
+    model = want("one")
+    place.fetch(model, timeout=1)
+    place.must_hold(model)
+
+
 @pytest.mark.parametrize("front", ["hub", "cdn"])
 def test_answers_break_before_they_begin(place: Place, proxy: Proxy, want: Callable[[str], Want], front: str) -> None:
     proxy.add(Rule(front, drop=True, times=2))
