@@ -127,7 +127,9 @@ options:
         its end; a later run waits for it and shows its progress.
     type: str
   timeout:
-    description: Seconds without an answer or a byte after which a connection counts as broken.
+    description:
+      - Seconds without an answer or a byte after which a connection counts as broken. So does one that brings less than
+        64 KiB in twice that time.
     type: int
     default: 30
   state:
