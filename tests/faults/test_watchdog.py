@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.faults.bench import SERVERS
+from tests.faults.watching import NOTICED_S, evidence, look, strikes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,6 @@ RECORD = f"{SERVERS}/chat/current/server.json"
 #: More looks than it takes strikes.
 LOOKS = 5
 APART_S = 5.0
-#: As long as three looks by the timer and a stop may take.
-NOTICED_S = 240.0
 #: Many prompts in one request, for longer than the looks take.
 LONG = {"prompt": ["Tell a long story about the river"] * 4000, "n_predict": 400, "ignore_eos": True}
 COMPLETION = "http://127.0.0.1:8001/completion"
@@ -46,22 +45,6 @@ with open(path + ".new", "w") as file:
     json.dump(record, file)
 os.replace(path + ".new", path)
 """
-
-
-def look(host: FaultHost) -> None:
-    """Have the watchdog look once, besides the looks that its timer makes."""
-    host.run("systemctl start llmops-watchdog.service")
-
-
-def strikes(host: FaultHost) -> list[Any]:
-    """What the watchdog has against the server at this moment."""
-    notes = json.loads(host.run("cat /run/llmops-watchdog/chat.json 2>/dev/null || echo '{}'"))
-    return list(notes.get("strikes", []))
-
-
-def evidence(host: FaultHost) -> list[str]:
-    """The files of evidence, newest last."""
-    return host.run(f"ls {SERVERS}/chat/evidence 2>/dev/null || true").split()
 
 
 def engine(host: FaultHost) -> str:
