@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 WORDS = {word: int(SIZES.get(word, 1)) for word in POOL if word != "people"}
 LENGTH = {"ignore_eos": True, "min_tokens": "output_tokens"}
 
+#: The client's errors that are accepted at 64 streams.
+ERRORS = {"p50_ms": 0.05, "p99_ms": 0.25, "mean_ms": 0.05}
+#: Where others take the processors, client and server are woken late, each by a share of its own; not every time.
+TRIES = 10
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
@@ -67,16 +72,23 @@ def step(server: Served, model: str = "steady", timeout: float = 5.0, key: str =
 
 
 def test_at_64_streams_it_measures_what_the_server_did(server: Served) -> None:
+    wrong: dict[str, float] = {}
+    for _ in range(TRIES):
+        wrong = {name: value for name, value in _errors_at_64_streams(server).items() if abs(value) > ERRORS[name]}
+        if not wrong:
+            break
+    assert not wrong, f"wrong by such a share each time: {wrong}"
+
+
+def _errors_at_64_streams(server: Served) -> dict[str, float]:
+    """By what share the client's numbers differ from those that the server noted, and they are of all streams."""
     server.seen()
     found = step(server, concurrency=64, requests=64, work=work(output_tokens=80))
     gaps = sorted(gap * 1000 for gap in server.seen()["gaps"])
     assert found["requests"] == {"sent": 64, "good": 64, "failed": 0, "short": 0, "cut": 0}
     assert found["itl"]["count"] == len(gaps) == 64 * 79
-    # Within 5 % on a quiet machine; where others take the processors, either side is woken late by a share of its own.
-    for rank, share, more in ((50, 0.25, 0.0), (99, 0.5, 5.0)):
-        true = percentile(gaps, rank)
-        assert found["itl"][f"p{rank}_ms"] == pytest.approx(true, rel=share, abs=more or None)
-    assert found["itl"]["mean_ms"] == pytest.approx(sum(gaps) / len(gaps), rel=0.05)
+    true = {"p50_ms": percentile(gaps, 50), "p99_ms": percentile(gaps, 99), "mean_ms": sum(gaps) / len(gaps)}
+    return {name: found["itl"][name] / value - 1 for name, value in true.items()}
 
 
 def test_a_good_step_says_everything(server: Served) -> None:
