@@ -42,6 +42,8 @@ _REPLACEMENT = "\ufffd"
 _CUT_CHARACTER = 3
 # Up to here an answer may be one piece of text and an end mark, so it cannot come in two pieces.
 _SHORT_ANSWER = 2
+# A drawn answer says whatever it says; that it comes is what counts.
+_SAMPLED_TOKENS = 8
 # JSON and tool calls need room whatever room the plain answer was given.
 _STRUCTURED_TOKENS = 256
 
@@ -137,7 +139,7 @@ def text_problem(text: str, cut: bool) -> str | None:
 
 
 def run(context: Context) -> None:
-    """Sends the plain, the system, the streamed and the optional structured requests and judges each."""
+    """Sends the plain, the system, the streamed, the sampled and the optional structured requests and judges each."""
     report, options = context.report, context.options
     report.stage = "answer"
     answer = _ask(context, _user(options["prompt"]))
@@ -160,6 +162,8 @@ def run(context: Context) -> None:
     _tell_system_role(context, answer.body)
     report.stage = "stream"
     _check_stream(context, tokens)
+    report.stage = "sampled"
+    _check_sampled(context)
     if options["tool_call"]:
         report.stage = "tool_call"
         _check_tool_call(context)
@@ -175,6 +179,7 @@ def _user(text: str) -> list[dict[str, str]]:
 def _ask(context: Context, messages: list[dict[str, str]], **extra: Any) -> Answer:
     payload = {"messages": messages, "max_tokens": context.options["max_tokens"], "temperature": 0}
     payload.update(extra)
+    payload = {name: value for name, value in payload.items() if value is not None}
     return context.post(own_routes(context.endpoint, _PATH), payload)
 
 
@@ -364,6 +369,17 @@ def _check_end(context: Context, stream: Stream, reason: Any) -> None:
     if stream.problem is not None:
         detail, remedy = f"{detail}, {stream.problem.seen}", stream.problem.remedy
     context.report.add("stream_end", done and reason in _FINISHED and stream.problem is None, detail, remedy)
+
+
+def _check_sampled(context: Context) -> None:
+    """Asks without a temperature, as most clients do.
+
+    Tokens are drawn by other code then than the likeliest is taken by, often compiled at the first such request: an
+    engine that lacks a compiler answers all that was asked before, and dies of this.
+    """
+    tokens = min(context.options["max_tokens"], _SAMPLED_TOKENS)
+    reply = _reply(_ask(context, _user(context.options["prompt"]), max_tokens=tokens, temperature=None))
+    context.report.add("sampled", True, "without a temperature: {}".format(_quote(reply.text or reply.reasoning)))
 
 
 def _check_tool_call(context: Context) -> None:

@@ -89,7 +89,7 @@ checks:
   description:
     - Every check in order, until one without which the rest means nothing.
     - Their names are C(models), C(answer), C(text), C(finish_reason), C(usage), C(model), C(expect), C(system_role),
-      C(stream), C(stream_text), C(stream_end), C(tool_call), C(json_schema).
+      C(stream), C(stream_text), C(stream_end), C(sampled), C(tool_call), C(json_schema).
   returned: always
   type: list
   elements: dict

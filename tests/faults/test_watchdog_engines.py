@@ -59,7 +59,7 @@ ENGINES = [
     Engine("vllm", "^VLLM::EngineCore"),
     Engine("sglang", "^sglang::scheduler"),
     Engine("aphrodite", "^APHRODITE::EngineCore|^VLLM::EngineCore"),
-    Engine("infinity", "infinity_emb", "embedding", ()),
+    Engine("infinity", "^/[^ ]*python[^ ]* [^ ]*infinity_emb", "embedding", ()),
 ]
 
 

@@ -235,6 +235,7 @@ class ChatParts:
     plain: Reply = field(default_factory=lambda: as_json(completion()))
     system: Reply = field(default_factory=lambda: as_json(completion("The", prompt=31, reason="length")))
     stream: Reply = field(default_factory=lambda: as_events(chunks("The capital of", " France is", " Paris.")))
+    sampled: Reply = field(default_factory=lambda: as_json(completion("Paris, of", reason="length")))
     tool: Reply = field(default_factory=lambda: as_json(completion(None, reason="tool_calls", tool_calls=[TOOL_CALL])))
     structured: Reply = field(default_factory=lambda: as_json(completion('{"capital": "Paris"}')))
 
@@ -248,6 +249,8 @@ class ChatParts:
                 return self.tool
             if request.json.get("response_format"):
                 return self.structured
+            if "temperature" not in request.json:
+                return self.sampled
             return self.system if request.json["messages"][0]["role"] == "system" else self.plain
 
         return FakeEngine({"GET /v1/models": self.models, "POST /v1/chat/completions": chat})

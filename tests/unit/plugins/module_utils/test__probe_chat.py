@@ -34,7 +34,7 @@ SCHEMA = {"type": "object", "properties": {"capital": {"type": "string"}}, "requ
 ALL = {"expect": "Paris", "tool_call": True, "json_schema": SCHEMA}
 EVERY_CHECK = [
     "models", "answer", "text", "finish_reason", "usage", "model", "expect", "system_role",
-    "stream", "stream_text", "stream_end", "tool_call", "json_schema",
+    "stream", "stream_text", "stream_end", "sampled", "tool_call", "json_schema",
 ]  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def test_a_good_server_passes_every_check() -> None:
     assert result["latency_ms"] > 0
     assert detail(result, "tool_call") == "get_weather was called"
     assert detail(result, "json_schema") == """'{"capital": "Paris"}'"""
-    assert result["msg"].startswith("chat: 13 checks passed in ")
+    assert result["msg"].startswith("chat: 14 checks passed in ")
 
 
 def test_optional_checks_are_left_out_unless_asked() -> None:
@@ -133,6 +133,9 @@ WRONG = [
     ("stream_end", streamed(*PIECES, reason=None), {}, "finish_reason None, [DONE]"),
     ("stream_end", streamed(*PIECES, done=False, cut=True), {}, "was complete; the server closed the connection"),
     ("stream_end", replace(GOOD, stream=as_events(chunks(*PIECES)[:2], done=False, cut=True)), {}, "was complete; the"),
+    ("sampled", replace(GOOD, sampled=as_json({"error": {"message": "EngineCore encountered an issue"}}, 500)), {},
+     "HTTP 500 (EngineCore encountered an issue)"),
+    ("sampled", replace(GOOD, sampled=as_json({"choices": []})), {}, "the answer has no choices[0].message"),
     ("tool_call", replace(GOOD, tool=TOOL_TEXT), {"tool_call": True}, "no parsed tool call, but text: '<tool_call>"),
     ("tool_call", replace(GOOD, tool=call(name="other")), {"tool_call": True}, "a call of 'other'"),
     ("tool_call", replace(GOOD, tool=call(arguments="{")), {"tool_call": True}, "arguments are not JSON"),
@@ -164,6 +167,7 @@ def test_one_wrong_thing_fails_its_check_alone(
 
 FINE = [
     (plain("4"), {}),
+    (replace(GOOD, sampled=as_json(completion(""))), {}),
     (plain([{"type": "text", "text": "Paris"}]), {"expect": "^Paris$"}),
     (plain("Париж \U0001f5fc 東京\ufffd", reason="length"), {}),
     (plain("x", reason="eos_token"), {}),
@@ -282,12 +286,13 @@ def test_requests_say_what_they_must() -> None:
     with ChatParts().engine() as engine:
         run_probe("chat", Endpoint(engine.url), {**ALL, "prompt": "Hm?", "max_tokens": 5})
         bodies = [request.json for request in engine.requests if request.method == "POST"]
-    assert [body["model"] for body in bodies] == ["tiny"] * 5
-    assert [body["temperature"] for body in bodies] == [0] * 5
-    assert [body["max_tokens"] for body in bodies] == [5, 1, 5, 256, 256]
-    assert [body["messages"][-1]["content"] for body in bodies[:3]] == ["Hm?"] * 3
-    assert bodies[3]["tools"][0]["function"]["name"] == "get_weather"
-    assert bodies[4]["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert [body["model"] for body in bodies] == ["tiny"] * 6
+    assert [body.get("temperature") for body in bodies] == [0, 0, 0, None, 0, 0]
+    assert "temperature" not in bodies[3]
+    assert [body["max_tokens"] for body in bodies] == [5, 1, 5, 5, 256, 256]
+    assert [body["messages"][-1]["content"] for body in bodies[:4]] == ["Hm?"] * 4
+    assert bodies[4]["tools"][0]["function"]["name"] == "get_weather"
+    assert bodies[5]["response_format"]["json_schema"]["schema"] == SCHEMA
 
 
 def test_base_without_v1_finds_every_route() -> None:
