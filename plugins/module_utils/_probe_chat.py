@@ -379,7 +379,7 @@ def _check_sampled(context: Context) -> None:
     """
     tokens = min(context.options["max_tokens"], _SAMPLED_TOKENS)
     reply = _reply(_ask(context, _user(context.options["prompt"]), max_tokens=tokens, temperature=None))
-    context.report.add("sampled", True, "without a temperature: {}".format(_quote(reply.text or reply.reasoning)))
+    context.report.add("sampled", True, f"without a temperature: {_quote(reply.text or reply.reasoning)}")
 
 
 def _check_tool_call(context: Context) -> None:
