@@ -176,4 +176,4 @@ def _finished(place: Path, words: dict[str, t.Any]) -> dict[str, t.Any]:
     if len(bad) < len(whole["candidates"]):
         return told
     said = "; ".join(f"{one['name']}: {one['reason']}" + (f"; {one['remedy']}" if one["remedy"] else "") for one in bad)
-    return told | {"failed": True, "msg": f"nothing could be measured: {said}"}
+    return told | {"failed": True, "msg": f"not measured: {said}"}

@@ -84,7 +84,7 @@ def test_where_nothing_could_be_measured_every_reason_is_told(place: Path) -> No
     assert said == {"status": "failed", "reason": "it died", "remedy": "see its log"}
     done = run(state="finished", path=str(place))
     assert done["failed"]
-    assert "nothing could be measured: vllm: it died; see its log; tgi: " in done["msg"]
+    assert "not measured: vllm: it died; see its log; tgi: " in done["msg"]
     assert Path(done["report"]).is_file(), "the report is written all the same"
 
 
