@@ -54,7 +54,7 @@ faults: $(VENV)/installed ## Let twenty faults happen to a host, and interrupt a
 	pytest tests/faults/test_table.py tests/faults/test_faults.py tests/faults/test_interruptions.py
 
 causes: $(VENV)/installed ## Cause what the doctor and the watchdog know on each engine, and look for planted keys (docs/doctor.md)
-	pytest tests/faults/test_doctor.py tests/faults/test_watchdog.py tests/faults/test_watchdog_engines.py tests/faults/test_secrets.py
+	pytest tests/faults/test_doctor.py tests/faults/test_watchdog.py tests/faults/test_engines.py tests/faults/test_secrets.py
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .ansible .mypy_cache .pytest_cache .ruff_cache dist

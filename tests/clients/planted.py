@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import typing as t
+import uuid
 from pathlib import Path
 from urllib.parse import quote
 
@@ -72,6 +73,11 @@ mine = [path for path, mode in files if own.fullmatch(path) and mode == 0o600]
 seen += [["file", "%s (%04o)" % (path, mode)] for path, mode in files if path not in mine]
 print(json.dumps({"seen": seen, "own": mine, "looked": looked}))
 """
+
+
+def new_key() -> str:
+    """Make a key that nothing else on earth holds, with signs that shells and JSON take for their own."""
+    return f"sk-planted-{uuid.uuid4().hex}+/=$x"
 
 
 class Found(t.NamedTuple):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.clients.planted import search_host, search_text, texts_below
+from tests.clients.planted import new_key, search_host, search_text, texts_below
 from tests.faults.bench import SERVERS, model
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ logger "$0"
 echo "$0" >/root/decoy
 (exec -a "$0" sleep 90 </dev/null >/dev/null 2>&1 &)
 """
-
-
-def new() -> str:
-    """Make a key that nothing else on earth holds, with signs that shells and JSON take for their own."""
-    return f"sk-planted-{uuid.uuid4().hex}+/=$x"
 
 
 @dataclass
@@ -91,13 +86,13 @@ class Planted:
 @pytest.fixture(scope="module")
 def planted(first_served: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     """Plant keys, and let everything happen to their servers in which a key could get out."""
-    made = Planted(first_served, tmp_path_factory.mktemp("planted"), [new(), new()])
+    made = Planted(first_served, tmp_path_factory.mktemp("planted"), [new_key(), new_key()])
     host = first_served.host
     assert made.run(made.variables(), "--check").code == 3
     made.run(made.variables()).went_well(changed=True)
     made.run(made.variables()).went_well(changed=False)
     # A change that fails, with a key of its own, and is kept.
-    made.keys.append(new())
+    made.keys.append(new_key())
     broken = made.variables(model="broken") | {"serving_keep_failed": True}
     broken["serving_models"]["broken"] = model("lab/broken-chat-gguf", "broken-chat.gguf")
     told = made.run(broken)
@@ -151,7 +146,7 @@ def test_what_ansible_runner_leaves_holds_no_key(planted: Planted) -> None:
 
 
 def test_keys_change_hands_without_one_refused_request(planted: Planted) -> None:
-    old, new_one = planted.keys[-1], new()
+    old, new_one = planted.keys[-1], new_key()
     planted.run(planted.variables()).went_well()
     assert planted.serves(old)
     planted.keys.append(new_one)

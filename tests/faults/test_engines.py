@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The watchdog on the other engines: the process that computes is another there, and so are the numbers that move."""
+"""What test_watchdog.py and test_secrets.py prove of llama.cpp, on the other engines.
+
+The process that computes is not the one that answers there, other numbers move, and keys come in by other ways.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmops_serving.lab import Lab, LabError
+from tests.clients.planted import new_key, search_host
 from tests.faults.bench import SERVERS, Bench, model
 from tests.faults.fault_host import FaultHost
 from tests.faults.runs import Site
@@ -76,26 +80,38 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     lab.destroy_host(HOST)
 
 
-@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
-def served(request: pytest.FixtureRequest, host: Bench) -> tuple[Bench, Engine]:
+@dataclass(frozen=True)
+class Served:
+    """A server of an engine, and its key."""
+
+    host: FaultHost
+    engine: Engine
+    key: str
+
+
+@pytest.fixture(scope="module", params=ENGINES, ids=lambda engine: engine.name)
+def served(request: pytest.FixtureRequest, host: Bench) -> Served:
     """Let the server be of one engine."""
     engine: Engine = request.param
     found = {**model(REPOS[engine.task], ""), "task": engine.task}
     del found["file"]
-    entry = {"name": "chat", "engine": engine.name, "model": "model", "port": 8001, **dict(engine.words)}
+    key = new_key()
+    entry = {"name": "chat", "engine": engine.name, "model": "model", "port": 8001, "api_key": [key]}
+    entry |= dict(engine.words)
     host.site.apply({"serving_models": {"model": found}, "serving_servers": [entry]}).went_well()
     host.host.wait_until_served().must_serve()
-    return host, engine
+    return Served(host.host, engine, key)
 
 
-def test_a_long_request_is_left_alone_and_a_frozen_core_is_started_anew(served: tuple[Bench, Engine]) -> None:
-    host, engine = served[0].host, served[1]
+def test_a_long_request_is_left_alone_and_a_frozen_core_is_started_anew(served: Served) -> None:
+    host, engine = served.host, served.engine
     before = host.look().container
     look(host)
 
     path, body = engine.long
     host.write("/root/question.json", json.dumps(body))
-    ask = f"curl --silent --json @/root/question.json http://127.0.0.1:8001{path}"
+    host.write("/root/header", f"Authorization: Bearer {served.key}\n", "0600")
+    ask = f"curl --silent --header @/root/header --json @/root/question.json http://127.0.0.1:8001{path}"
     host.start(f"{ask} > /root/answer.json; touch /root/answered")
     time.sleep(APART_S)
     for _ in range(LOOKS):
@@ -117,4 +133,13 @@ def test_a_long_request_is_left_alone_and_a_frozen_core_is_started_anew(served: 
     record = json.loads(host.run(f"cat {SERVERS}/chat/evidence/{kept}"))
     assert len(record["strikes"]) == 3
     assert "T" in {process["state"] for process in record["processes"]}
-    host.run(f"rm -rf {SERVERS}/chat/evidence /root/answered /root/answer.json")
+    host.run("rm /root/header /root/answered /root/answer.json")
+
+
+def test_its_key_lies_in_its_own_files_alone(served: Served) -> None:
+    found = search_host(lambda command, data: served.host.run(command, data=data), [served.key])
+    assert found.seen == []
+    assert found.own
+    assert found.looked["containers"] == 1
+    # The next engine's evidence shall be its own.
+    served.host.run(f"rm -rf {SERVERS}/chat/evidence")
