@@ -40,6 +40,10 @@ _REVISION = "0123456789ab" + "c" * 28
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 3390680\n"
 
 
+def _lines(said: bytes) -> list[str]:
+    return said.decode(errors="replace").splitlines()
+
+
 @dataclass(frozen=True)
 class Fault:
     """One cause on one engine, as the table has it.
@@ -171,21 +175,30 @@ class Stage:
         asked = {"unit": json.dumps(run), "files": planned["files"]}
         kept = Secrets(secrets["files"], secrets["client_key"], t.cast("tuple[int, int]", owner))
         generation = Store(self.server["name"], self.root / "servers").add(asked, image(self.fault.engine), kept)
-        words = self._words(json.loads(generation.unit), planned["user"])
+        argv = self._words(json.loads(generation.unit), planned["user"])
         log = self.root / "log"
         with contextlib.ExitStack() as stack:
             if self.fault.busy:
                 stack.enter_context(listening(self.port))
             out = stack.enter_context(log.open("wb"))
-            process = subprocess.Popen(["docker", "run", *words], stdout=out, stderr=subprocess.STDOUT)  # noqa: S603, S607  our own words
+            process = subprocess.Popen(["docker", "run", *argv], stdout=out, stderr=subprocess.STDOUT)  # noqa: S603, S607  our own words
             stack.callback(self._end, process)
             code = self._await(process, planned["readiness"], secrets["client_key"])
-            answers = [self._ask(fault, secrets["client_key"]) if code is None else "" for fault in faults]
-            # What lives is still writing when its answer is here.
-            time.sleep(2 if any(answers) else 0)
+            started, asked_for = log.stat().st_size, []
+            for fault in faults:
+                begun = log.stat().st_size
+                answer = self._ask(fault, secrets["client_key"]) if code is None else ""
+                # What lives is still writing when its answer is here.
+                time.sleep(2 if answer else 0)
+                asked_for.append((answer, begun, log.stat().st_size))
             code = process.poll()
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [Heard(lines, code, answer, planned["doctor"], planned["healthy_but"]) for answer in answers]
+        said = log.read_bytes()
+        # To each question its own words, and those of the start; where it ended by itself, all are about that.
+        own = [said if code is not None else said[:started] + said[begun:end] for _answer, begun, end in asked_for]
+        return [
+            Heard(_lines(words), code, answer, planned["doctor"], planned["healthy_but"])
+            for words, (answer, _begun, _end) in zip(own, asked_for, strict=True)
+        ]
 
     def _words(self, run: list[str], user: str) -> list[str]:
         cache = self.root / "cache"
