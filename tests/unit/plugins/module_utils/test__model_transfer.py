@@ -20,6 +20,7 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_transfer imp
 from tests.unit.plugins.fake_hub import FakeHub, Fault, fake_hub, sha256
 
 if TYPE_CHECKING:
+    from ansible_collections.llmops.serving.plugins.module_utils._model_part import Claim
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
@@ -104,6 +105,31 @@ class TestBrokenAnswers:
         assert "if-range" not in first.headers
         assert second.headers["if-range"].startswith('"')
         assert sum(counts) == len(DATA)
+
+    def test_bytes_that_only_trickle_in_are_told(
+        self, hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_model_transfer, "_TRICKLE", 0.3 / PATIENCE_S)
+        hold = threading.Event()
+        hub.faults.append(Fault("cdn GET", hold=hold))
+        try:
+            with pytest.raises(HttpError, match=r"less than 64 KiB came in 0\.3 s"):
+                run(tmp_path, big(hub), connections=1)
+        finally:
+            hold.set()
+
+    def test_a_range_that_was_whole_before_it_was_given_up_is_whole(
+        self, hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def read(transfer: Transfer, answer: Any, claim: Claim, view: memoryview, now: float) -> int:
+            count = original(transfer, answer, claim, view, now)
+            claim.trickles = True
+            return count
+
+        original = Transfer._read
+        monkeypatch.setattr(Transfer, "_read", read)
+        run(tmp_path, big(hub))
+        assert (tmp_path / "big").read_bytes() == DATA
 
     def test_cut_connection_goes_on_without_an_etag_where_the_digest_is_known(
         self, hub: FakeHub, tmp_path: Path
