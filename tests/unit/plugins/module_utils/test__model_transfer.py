@@ -20,11 +20,11 @@ from ansible_collections.llmops.serving.plugins.module_utils._model_transfer imp
 from tests.unit.plugins.fake_hub import FakeHub, Fault, fake_hub, sha256
 
 if TYPE_CHECKING:
-    from ansible_collections.llmops.serving.plugins.module_utils._model_part import Claim
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from ansible_collections.llmops.serving.plugins.module_utils._model_download import Arrived
+    from ansible_collections.llmops.serving.plugins.module_utils._model_part import Claim
 
 REV = "0" * 40
 DATA = bytes(range(256)) * 8192
